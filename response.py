@@ -1,0 +1,104 @@
+"""The answer to a request: the shape that callers see, and how words and speakers become it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainSerializer
+
+from transcript import AttributedWord, Chunk, SpokenTurn, Word
+
+Seconds = Annotated[float, PlainSerializer(lambda s: round(s, 3), return_type=float)]
+Timestamp = tuple[Seconds, Seconds]
+
+
+class AnswerWord(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    timestamp: Timestamp
+    speaker: str | None = None
+    probability: float
+
+
+class AnswerChunk(BaseModel):
+    """A segment of text; `speaker` with diarization."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    timestamp: Timestamp
+    speaker: str | None = None
+    words: list[AnswerWord]
+
+
+class AnswerTurn(BaseModel):
+    """What one speaker says until another does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    speaker: str
+    text: str
+    timestamp: Timestamp
+    overlap: bool
+    words: list[AnswerWord]
+
+
+class Transcript(BaseModel):
+    """Who said what, when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    text: str
+    chunks: list[AnswerChunk]
+    speakers: list[AnswerTurn]
+    words: list[AnswerWord]
+    language: str | None
+    duration: Seconds
+
+    def as_answer(self, *, timestamps: bool | str, **extra: Any) -> dict[str, Any]:
+        """Plain types, ready for JSON; chunks are left out when `timestamps` is False, words unless it is "word"."""
+        hidden = timestamps != "word"
+        exclude = {"chunks": {"__all__": {"words": hidden}}, "speakers": {"__all__": {"words": hidden}}, "words": hidden}
+        # By way of JSON's types: lists, not tuples, for any serialiser. What has no speaker has no such key.
+        answer = self.model_dump(mode="json", exclude=exclude, exclude_none=True) | {"language": self.language}
+        if timestamps is False:
+            answer["chunks"] = []
+        return answer | extra
+
+
+def build_transcript(
+    chunks: Sequence[tuple[Chunk, str | None]], turns: Sequence[SpokenTurn], words: Sequence[AttributedWord],
+    language: str | None, duration: float,
+) -> Transcript:
+    """Put the answer together. Words are in order and joined they are the text."""
+    answer_words = [_answer_word(word.word, word.speaker) for word in words]
+    return Transcript(
+        text="".join(word.text for word in answer_words),
+        chunks=[
+            AnswerChunk(
+                text=chunk.text, timestamp=(chunk.start, chunk.end), speaker=speaker,
+                words=_answer_words(chunk.words, speaker),
+            )
+            for chunk, speaker in chunks
+        ],
+        speakers=[
+            AnswerTurn(
+                speaker=turn.speaker, text=turn.text, timestamp=(turn.start, turn.end), overlap=turn.overlap,
+                words=_answer_words(turn.words, turn.speaker),
+            )
+            for turn in turns
+        ],
+        words=answer_words,
+        language=language,
+        duration=duration,
+    )
+
+
+def _answer_words(words: Iterable[Word], speaker: str | None) -> list[AnswerWord]:
+    return [_answer_word(word, speaker) for word in words]
+
+
+def _answer_word(word: Word, speaker: str | None) -> AnswerWord:
+    return AnswerWord(text=word.text, timestamp=(word.start, word.end), speaker=speaker, probability=word.probability)

@@ -1,0 +1,120 @@
+"""Where there is speech: Silero VAD (https://github.com/snakers4/silero-vad, MIT), run over many stretches at once.
+
+The package's weights are read, the package itself is not imported: importing it sets PyTorch to one thread for the
+whole process.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch.nn import functional as F
+
+SAMPLE_RATE_HZ = 16_000
+FRAME_SAMPLES = 512  # 32 ms
+CONTEXT_SAMPLES = 64
+FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
+# The network remembers: each stretch starts this much early, so that its first frames are judged as in one long run.
+RUN_IN_FRAMES = 64
+STRETCH_FRAMES = 512
+
+
+class VoiceActivity:
+    """Silero VAD on the CPU."""
+
+    def __init__(self) -> None:
+        spec = importlib.util.find_spec("silero_vad")
+        if spec is None or not spec.submodule_search_locations:
+            raise RuntimeError("voice activity detection needs the package silero-vad (see requirements.txt)")
+        weights = load_file(Path(spec.submodule_search_locations[0], "data", "silero_vad_16k.safetensors"))
+        self.weights = weights
+        self.lstm = torch.nn.LSTM(128, 128, batch_first=True)
+        self.lstm.load_state_dict({f"{name}_l0": weights[f"lstm_cell.{name}"] for name in
+                                   ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
+
+    @torch.inference_mode()
+    def __call__(self, waveform: np.ndarray) -> np.ndarray:
+        """The probability of speech in each frame of 32 ms of a waveform (samples,): shape (frames,), float32."""
+        if waveform.size == 0:
+            return np.zeros(0, np.float32)
+        features = torch.cat([self._features(block) for block in self._frames(waveform).split(4096)])
+        count = len(features)
+        padding = -count % STRETCH_FRAMES
+        # Rows overlap by the run-in, whose results are thrown away.
+        padded = F.pad(features, (0, 0, RUN_IN_FRAMES, padding))
+        rows = padded.unfold(0, RUN_IN_FRAMES + STRETCH_FRAMES, STRETCH_FRAMES).transpose(1, 2)
+        first = self.lstm(features[:STRETCH_FRAMES][None])[0][0]
+        hidden = self.lstm(rows)[0][:, RUN_IN_FRAMES:].flatten(0, 1)[:count]
+        hidden = torch.cat([first, hidden[len(first) :]])
+        score = F.relu(hidden) @ self.weights["final_conv.weight"].view(-1) + self.weights["final_conv.bias"]
+        return torch.sigmoid(score).numpy()
+
+    def _frames(self, waveform: np.ndarray) -> torch.Tensor:
+        """Frames with the context before them and its reflection after: (frames, 640)."""
+        samples = torch.from_numpy(waveform)
+        samples = F.pad(samples, (CONTEXT_SAMPLES, -samples.numel() % FRAME_SAMPLES))
+        return samples.unfold(0, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES)
+
+    def _features(self, frames: torch.Tensor) -> torch.Tensor:
+        w = self.weights
+        x = F.pad(frames[:, None], (0, CONTEXT_SAMPLES), mode="reflect")
+        spectrum = F.conv1d(x, w["stft_conv.weight"], stride=128)
+        real, imaginary = spectrum.chunk(2, dim=1)
+        x = torch.sqrt(real**2 + imaginary**2)
+        for n, stride in enumerate((1, 2, 2, 1), start=1):
+            x = F.relu(F.conv1d(x, w[f"conv{n}.weight"], w[f"conv{n}.bias"], stride=stride, padding=1))
+        return x.squeeze(-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """A stretch of speech, in seconds."""
+
+    start: float
+    end: float
+
+
+THRESHOLD = 0.5
+# Once in speech, it ends only below this (Silero's own hysteresis).
+THRESHOLD_OFF = 0.35
+MIN_SPEECH_S = 0.1
+MIN_SILENCE_S = 0.16
+PAD_S = 0.2
+
+
+def speech_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]:
+    """Stretches of speech from the probabilities of `VoiceActivity`, padded, in order, not overlapping."""
+    regions: list[Speech] = []
+    start: float | None = None
+    for n, p in enumerate(probabilities):
+        if start is None and p >= THRESHOLD:
+            start = n * FRAME_S
+        elif start is not None and p < THRESHOLD_OFF:
+            regions.append(Speech(start, n * FRAME_S))
+            start = None
+    if start is not None:
+        regions.append(Speech(start, duration_s))
+    return _join(_pad(_join(regions, MIN_SILENCE_S), duration_s), 0.0)
+
+
+def _pad(regions: list[Speech], duration_s: float) -> list[Speech]:
+    return [
+        Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S))
+        for r in regions
+        if r.end - r.start >= MIN_SPEECH_S
+    ]
+
+
+def _join(regions: list[Speech], gap_s: float) -> list[Speech]:
+    joined: list[Speech] = []
+    for region in regions:
+        if joined and region.start - joined[-1].end <= gap_s:
+            joined[-1] = Speech(joined[-1].start, max(joined[-1].end, region.end))
+        else:
+            joined.append(region)
+    return joined

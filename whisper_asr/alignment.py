@@ -1,0 +1,116 @@
+"""When each word was said, from where the decoder looked while writing it.
+
+The cross-attention of a few heads follows the audio as the text advances; the cheapest monotonic path through it
+(dynamic time warping) gives each token its time, as in openai/whisper `timing.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from transcript import Word
+from whisper_asr.hypothesis import Hypothesis
+from whisper_asr.vocabulary import Vocabulary
+
+SECONDS_PER_FRAME = 0.02
+MEDIAN_FRAMES = 7
+
+
+def token_times(alignment: torch.Tensor, frames: int) -> np.ndarray:
+    """The time at which each token begins, shape (tokens,), seconds.
+
+    Args:
+        alignment: attention weights, (heads, tokens, 1500), float32.
+        frames: how many of the frames hold audio.
+    """
+    weights = alignment[:, :, :frames]
+    deviation, mean = torch.std_mean(weights, dim=1, keepdim=True, unbiased=False)
+    weights = _median((weights - mean) / deviation.clamp(min=1e-6))
+    return warp(-weights.mean(dim=0).double().numpy()) * SECONDS_PER_FRAME
+
+
+def _median(weights: torch.Tensor) -> torch.Tensor:
+    if weights.shape[-1] <= MEDIAN_FRAMES // 2:
+        return weights
+    side = MEDIAN_FRAMES // 2
+    return F.pad(weights, (side, side), mode="reflect").unfold(-1, MEDIAN_FRAMES, 1).median(dim=-1).values
+
+
+def warp(cost: np.ndarray) -> np.ndarray:
+    """The column at which the cheapest monotonic path enters each row of `cost`, shape (rows, columns).
+
+    Each step goes one row on, one column on, or both; whole anti-diagonals are computed at once.
+    """
+    rows, columns = cost.shape
+    total = np.full((rows + columns + 1, rows + 1), np.inf)  # total[d, i]: row i, column d - i, both from 1
+    total[0, 0] = 0.0
+    move = np.zeros((rows + columns + 1, rows + 1), dtype=np.int8)
+    for d in range(2, rows + columns + 1):
+        low, high = max(1, d - columns), min(rows, d - 1)
+        i = slice(low, high + 1)
+        both = total[d - 2, low - 1 : high]
+        row_on = total[d - 1, low - 1 : high]
+        column_on = total[d - 1, low : high + 1]
+        best = np.where((both < row_on) & (both < column_on), 0, np.where((row_on < both) & (row_on < column_on), 1, 2))
+        lines = np.arange(low, high + 1)
+        total[d, i] = cost[lines - 1, d - lines - 1] + np.choose(best, (both, row_on, column_on))
+        move[d, i] = best
+    entered = np.zeros(rows, dtype=np.int64)
+    i, d = rows, rows + columns
+    while i > 0 and d - i > 0:
+        entered[i - 1] = d - i - 1
+        step = move[d, i]
+        i, d = (i - 1, d - 2) if step == 0 else (i - 1, d - 1) if step == 1 else (i, d - 1)
+    return entered
+
+
+def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Word]]:
+    """The words of each segment of a hypothesis; times are seconds from the window's start."""
+    tokens = hypothesis.tokens
+    segments = split_segments(tokens, vocabulary)
+    if not segments:
+        return []
+    duration = hypothesis.job.waveform.size / 16_000
+    if hypothesis.alignment is not None and hypothesis.alignment.shape[0]:
+        frames = max(1, min(1500, round(duration / SECONDS_PER_FRAME)))
+        begins = token_times(hypothesis.alignment, frames)
+    else:
+        begins = _evenly(tokens, vocabulary, duration)
+    begins = np.minimum(begins, duration)
+    probabilities = np.exp(np.minimum(0.0, np.asarray(hypothesis.log_probabilities)))
+    return [_segment_words(segment, tokens, begins, probabilities, vocabulary, hypothesis.language) for segment in segments]
+
+
+def split_segments(tokens: tuple[int, ...], vocabulary: Vocabulary) -> list[list[int]]:
+    """Indices of the text tokens of each segment: what lies between timestamps."""
+    segments: list[list[int]] = [[]]
+    for n, token in enumerate(tokens):
+        if vocabulary.is_timestamp(token):
+            if segments[-1]:
+                segments.append([])
+        elif token < vocabulary.end:
+            segments[-1].append(n)
+    return [segment for segment in segments if segment and vocabulary.text([tokens[n] for n in segment]).strip()]
+
+
+def _segment_words(
+    segment: list[int], tokens: tuple[int, ...], begins: np.ndarray, probabilities: np.ndarray,
+    vocabulary: Vocabulary, language: str,
+) -> list[Word]:
+    words, at = [], 0
+    for group in vocabulary.split_words([tokens[n] for n in segment], language):
+        first, after = segment[at], segment[at + len(group) - 1] + 1
+        at += len(group)
+        start, end = float(begins[first]), float(begins[min(after, len(begins) - 1)])
+        probability = float(np.mean(probabilities[first:after]))
+        words.append(Word(vocabulary.text(group), start, max(start, end), round(probability, 4)))
+    return words
+
+
+def _evenly(tokens: tuple[int, ...], vocabulary: Vocabulary, duration: float) -> np.ndarray:
+    """Times from the timestamps alone, for a checkpoint that names no alignment heads."""
+    known = [(n, vocabulary.seconds(token)) for n, token in enumerate(tokens) if vocabulary.is_timestamp(token)]
+    known = [(-1, 0.0), *known, (len(tokens), duration)]
+    return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), *zip(*known, strict=True)))

@@ -1,0 +1,177 @@
+"""Speculative decoding (Leviathan et al. 2022) for any batch size: a smaller Whisper guesses, the larger one checks.
+
+The draft never changes the text: a guess counts only where the larger model would have written the same token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from whisper_asr.checkpoint import Checkpoint
+from whisper_asr.decoding_rules import DecodingRules, allowed_after
+from whisper_asr.network import Decoder, DecoderState, Encoder
+from whisper_asr.vocabulary import Vocabulary, token_map
+
+LONGEST_DRAFT = 8
+
+
+class Drafter:
+    """A Whisper that drafts for another, whose vocabulary may be another one."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, target: Vocabulary, target_checkpoint: Checkpoint, device: torch.device,
+        dtype: torch.dtype, int8: bool,
+    ) -> None:
+        self.vocabulary = Vocabulary(checkpoint)
+        self.to_target = token_map(self.vocabulary, target)
+        self.from_target = token_map(target, self.vocabulary)
+        if len(self.to_target) < self.vocabulary.size // 2:
+            raise RuntimeError(
+                f"ASSISTANT_MODEL {checkpoint.name!r} cannot draft for {target_checkpoint.name!r}: only "
+                f"{len(self.to_target)} of its {self.vocabulary.size} tokens exist there"
+            )
+        self.space = next(i for i, content in self.vocabulary.token_bytes.items() if content == b" ")
+        self.decoder = Decoder(checkpoint, device, dtype, int8)
+        self.rules = DecodingRules(self.vocabulary, device)
+        self.encoder = None if _shares_encoder(checkpoint, target_checkpoint) else Encoder(checkpoint, device, dtype)
+        if self.encoder and checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
+            raise RuntimeError(
+                f"ASSISTANT_MODEL {checkpoint.name!r} hears {checkpoint.config.num_mel_bins} mel bands where "
+                f"{target_checkpoint.name!r} hears {target_checkpoint.config.num_mel_bins}"
+            )
+
+    def start(self, slots: int) -> DraftingState:
+        """Memory for drafting `slots` windows at once."""
+        return DraftingState(self, self.decoder.new_state(slots, keep_alignment=False))
+
+    def draft_ids(self, tokens: Sequence[int]) -> list[int]:
+        """Tokens of the larger model in this one's vocabulary; a space stands for one that is missing."""
+        return [self.from_target.get(token, self.space) for token in tokens]
+
+
+def _shares_encoder(drafter: Checkpoint, target: Checkpoint) -> bool:
+    """Whether the drafter's encoder is the target's, weight for weight (distil-whisper): then audio is encoded once."""
+    names = [name for name in target.weights if name.startswith("model.encoder.")]
+    return all(name in drafter.weights and torch.equal(drafter.weights[name], target.weights[name]) for name in names)
+
+
+@dataclass
+class DraftingState:
+    """A drafter at work on the rows of one decoding batch."""
+
+    drafter: Drafter
+    state: DecoderState
+    prompts: list[list[int]] = field(default_factory=list)
+    read: list[int] = field(default_factory=list)
+    """How many of each row's tokens, prompt included, the drafter's cache holds."""
+
+    def admit(self, log_mel: torch.Tensor, audio: torch.Tensor, languages: Sequence[str], task: str) -> None:
+        """Take new windows into the next free slots; `audio` are the larger model's states."""
+        slot = len(self.prompts)
+        encoder = self.drafter.encoder
+        self.drafter.decoder.attach_audio(self.state, slot, audio if encoder is None else encoder(log_mel))
+        vocabulary = self.drafter.vocabulary
+        self.prompts += [vocabulary.prompt(language, task) for language in languages]
+        self.read += [0] * len(languages)
+
+    def remove(self, row: int) -> None:
+        """Let the last row take the place of `row`."""
+        last = len(self.prompts) - 1
+        if row != last:
+            self.state.move(last, row, self.read[last])
+            self.prompts[row], self.read[row] = self.prompts[last], self.read[last]
+        del self.prompts[last], self.read[last]
+
+    def rewind(self, row: int) -> None:
+        """Forget what was read of `row`'s text: it is written anew."""
+        self.read[row] = min(self.read[row], len(self.prompts[row]))
+
+    def draft(self, written: Sequence[Sequence[int]], length: int) -> list[list[int]]:
+        """Guess up to `length` tokens that follow each row's `written`, in the larger model's ids."""
+        own = [self.drafter.draft_ids(tokens) for tokens in written]
+        drafts: list[list[int]] = [[] for _ in written]
+        open_rows = [True] * len(written)
+        for _ in range(length):
+            for row, token in enumerate(self._next_tokens(own)):
+                own[row].append(token)
+                target = self.drafter.to_target.get(token)
+                if target is None or not open_rows[row]:
+                    open_rows[row] = False
+                    continue
+                drafts[row].append(target)
+                open_rows[row] = token != self.drafter.vocabulary.end
+            if not any(open_rows):
+                break
+        for row, tokens in enumerate(written):
+            # What was guessed may be rejected: only what is certain counts as read.
+            self.read[row] = min(self.read[row], len(self.prompts[row]) + len(tokens))
+        return drafts
+
+    def _next_tokens(self, own: Sequence[Sequence[int]]) -> list[int]:
+        device = self.drafter.decoder.device
+        histories = [[*prompt, *tokens] for prompt, tokens in zip(self.prompts, own, strict=True)]
+        # Rows that have less to read read their last tokens again, which changes nothing.
+        columns = max(len(history) - read for history, read in zip(histories, self.read, strict=True))
+        places = [[max(0, len(history) - columns + j) for j in range(columns)] for history in histories]
+        tokens = [[history[p] for p in row] for history, row in zip(histories, places, strict=True)]
+        logits = self.drafter.decoder.step(
+            torch.tensor(tokens, device=device), torch.tensor(places, device=device), self.state, columns - 1
+        )
+        self.read[:] = [len(history) for history in histories]
+        rules = [allowed_after(tokens, self.drafter.vocabulary) for tokens in own]
+        choice = self.drafter.rules.choose(logits[:, 0], rules)
+        return [int(token) for token in choice.tokens.tolist()]
+
+
+@dataclass
+class DraftLength:
+    """How many tokens to draft a step: as many as pay, by the acceptance and the times seen so far.
+
+    The first steps try a short draft; then the length with the most tokens a second is taken, and drafting stops for
+    good when that is none.
+    """
+
+    length: int = 3
+    seconds_plain: float | None = None
+    _drafted: float = 0.0
+    _accepted: float = 0.0
+    _steps: int = 0
+    _verify_extra_s: float = 0.0
+    _draft_s: float = 0.0
+
+    TRIAL_STEPS = 6
+
+    def wants_plain_step(self) -> bool:
+        """Whether a step without a draft is due, to know what it costs."""
+        return self.seconds_plain is None and self._steps >= 2
+
+    def saw_plain(self, seconds: float) -> None:
+        self.seconds_plain = seconds
+
+    def saw(self, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float) -> None:
+        """Learn from a step: `drafted` tokens a row, of `offered` guesses that were reached `accepted` were right."""
+        if drafted == 0:
+            return
+        self._steps += 1
+        keep = 0.9
+        self._drafted, self._accepted = self._drafted * keep + offered, self._accepted * keep + accepted
+        self._draft_s = draft_s / drafted if self._steps == 1 else 0.8 * self._draft_s + 0.2 * draft_s / drafted
+        if self.seconds_plain is not None:
+            extra = max(0.0, verify_s - self.seconds_plain) / drafted
+            self._verify_extra_s = extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
+            if self._steps >= self.TRIAL_STEPS:
+                self.length = self._best_length()
+
+    def _best_length(self) -> int:
+        assert self.seconds_plain is not None
+        rate = min(0.98, self._accepted / max(1.0, self._drafted))
+        best, best_speed = 0, 1.03 / self.seconds_plain
+        for n in range(1, LONGEST_DRAFT + 1):
+            tokens = (1 - rate ** (n + 1)) / (1 - rate)
+            speed = tokens / (self.seconds_plain + n * (self._draft_s + self._verify_extra_s))
+            if speed > best_speed:
+                best, best_speed = n, speed
+        return best

@@ -1,0 +1,73 @@
+"""What goes into the decoding loop and what comes out of it."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One window of speech to decode, with options of its own."""
+
+    index: int
+    """Which window it is; the caller's."""
+    waveform: np.ndarray
+    """(samples,), float32, 16 kHz, at most 30 s."""
+    language: str | None
+    """Code, or None to detect it."""
+    task: str = "transcribe"
+    previous: tuple[int, ...] = ()
+    """Tokens of text that came before: a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """The tokens that were written for a window."""
+
+    job: Job
+    language: str
+    tokens: tuple[int, ...]
+    """Text and timestamps, without prompt and end of text."""
+    log_probabilities: tuple[float, ...]
+    """Of each token under the rules of decoding."""
+    no_speech_probability: float
+    temperature: float
+    looped: bool
+    """The text was cut where it began to repeat itself."""
+    alignment: torch.Tensor | None
+    """(alignment heads, tokens + 1, 1500): where the alignment heads looked when each token, and the end, was written."""
+
+    @property
+    def mean_log_probability(self) -> float:
+        return sum(self.log_probabilities) / (len(self.log_probabilities) + 1)
+
+
+# A loop is a phrase said over and over: at least this many tokens of it, and at least this many times.
+LOOP_TOKENS = 24
+LOOP_TIMES = 3
+LONGEST_PHRASE_TOKENS = 40
+
+
+def loop_start(text_tokens: Sequence[int]) -> int | None:
+    """Where the text begins to repeat itself to its end: the index after the phrase's first time, or None."""
+    n = len(text_tokens)
+    for period in range(1, min(LONGEST_PHRASE_TOKENS, n // LOOP_TIMES) + 1):
+        if text_tokens[-1] != text_tokens[-1 - period]:
+            continue
+        repeated = period
+        while repeated < n and text_tokens[n - 1 - repeated] == text_tokens[n - 1 - repeated + period]:
+            repeated += 1
+        if repeated >= max(LOOP_TOKENS, LOOP_TIMES * period):
+            return n - repeated + period
+    return None
+
+
+def compression_ratio(text: str) -> float:
+    """How much zlib shrinks the text; above 2.4 it repeats itself (Radford et al. 2022, section 4.5)."""
+    data = text.encode()
+    return len(data) / len(zlib.compress(data)) if data else 0.0

@@ -1,0 +1,88 @@
+"""What depends on the hardware: number formats and the kernels of linear layers. Everything else is the same code.
+
+Measured on a 2-core x86 CPU with AMX, 512 → 51865, one row: float32 3.7 ms, bfloat16 2.5 ms, int8 0.7 ms.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import torch
+from torch.nn import functional as F
+
+
+class Linear(Protocol):
+    """y = x Wᵀ + b, for x of shape (…, in)."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor: ...
+
+
+class DenseLinear:
+    """A linear layer in the number format of its weight."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Int8Linear:
+    """int8 × int8 on a CPU (oneDNN): weights with a scale per output channel, inputs with a scale per row.
+
+    A scale per row, and exact integer sums, make a row's result independent of the rows that it is computed with:
+    decoding gives the same text at every batch size, drafted or not.
+    """
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, out_dtype: torch.dtype) -> None:
+        scale = weight.abs().amax(dim=1).clamp_(min=1e-8) / 127
+        quantized = (weight / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8)
+        self.packed = torch.ops.onednn.qlinear_prepack(quantized, None)
+        self.scale = scale.float()
+        self.zero_points = torch.zeros(weight.shape[0], dtype=torch.int64)
+        self.bias = None if bias is None else bias.float()
+        self.out_dtype = out_dtype
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.reshape(-1, x.shape[-1]).float()
+        row_scale = rows.abs().amax(dim=1, keepdim=True).clamp_(min=1e-8) / 127
+        # oneDNN's fast kernels take unsigned inputs: 128 stands for zero.
+        quantized = (rows / row_scale).round_().add_(128).to(torch.uint8)
+        y = torch.ops.onednn.qlinear_pointwise(
+            quantized, 1.0, 128, self.packed, self.scale, self.zero_points, None, 1.0, 0, torch.float32, "none", [], "none"
+        )
+        y.mul_(row_scale)
+        if self.bias is not None:
+            y.add_(self.bias)
+        return y.to(self.out_dtype).view(*x.shape[:-1], -1)
+
+
+def pick_device(device: str) -> torch.device:
+    """The device that a setting names; "auto" is a GPU where there is one."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(device)
+
+
+def pick_dtype(dtype: Literal["auto", "float32", "bfloat16", "float16"], device: torch.device) -> torch.dtype:
+    """The number format that a setting names; "auto" is the fastest that keeps the text."""
+    if dtype != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[dtype]
+    if device.type == "cuda":
+        return torch.float16
+    # pyannote and PyTorch both run float32 everywhere; bfloat16 pays only where the CPU multiplies it natively.
+    return torch.bfloat16 if torch.cpu._is_avx512_bf16_supported() else torch.float32
+
+
+def make_linear(
+    weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, int8: bool, out_dtype: torch.dtype | None = None
+) -> Linear:
+    """A linear layer from float32 weights; `out_dtype` (default `dtype`) is honoured by int8 only."""
+    if int8:
+        return Int8Linear(weight, bias, out_dtype or dtype)
+    return DenseLinear(weight.to(dtype), None if bias is None else bias.to(dtype))
+
+
+def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
+    """Scaled dot-product attention of already scaled queries, shapes (batch, heads, n, d) and (batch, heads, t, d)."""
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)

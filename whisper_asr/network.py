@@ -1,0 +1,246 @@
+"""Whisper's encoder and decoder over transformers' weights, written for batched decoding.
+
+Differences from the reference: query, key and value projections are fused, the attention scale is folded into the
+query's weights, caches are allocated once, the cross-attention's keys and values are computed once a window, and
+each row of a batch stands at its own position.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn import functional as F
+
+from whisper_asr.checkpoint import Checkpoint
+from whisper_asr.kernels import Linear, attend, make_linear
+
+
+@dataclass(frozen=True)
+class Norm:
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        return F.layer_norm(x, self.weight.shape, self.weight, self.bias)
+
+
+class WeightReader:
+    """Hands out layers of a checkpoint in the number format, and on the device, that they will run with."""
+
+    def __init__(self, checkpoint: Checkpoint, prefix: str, device: torch.device, dtype: torch.dtype, int8: bool) -> None:
+        self.weights, self.prefix = checkpoint.weights, prefix
+        self.device, self.dtype, self.int8 = device, dtype, int8
+
+    def tensor(self, name: str) -> torch.Tensor:
+        return self.weights[self.prefix + name].to(self.device)
+
+    def norm(self, name: str) -> Norm:
+        return Norm(self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype))
+
+    def linear(self, *names: str, scale: float = 1.0, dense: bool = False) -> Linear:
+        """One layer of the named ones, stacked; the first is multiplied by `scale`; never int8 when `dense`."""
+        weights = [self.tensor(name + ".weight") for name in names]
+        biases = [
+            self.tensor(name + ".bias") if self.prefix + name + ".bias" in self.weights else torch.zeros_like(w[:, 0])
+            for name, w in zip(names, weights, strict=True)
+        ]
+        weights[0], biases[0] = weights[0] * scale, biases[0] * scale
+        return make_linear(torch.cat(weights), torch.cat(biases), self.dtype, self.int8 and not dense)
+
+
+def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """(batch, n, width) → (batch, heads, n, width / heads)."""
+    return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
+
+
+class Encoder:
+    """Log-mel spectrograms to audio states."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> None:
+        config = checkpoint.config
+        self.heads = config.encoder_attention_heads
+        self.dtype = dtype
+        read = WeightReader(checkpoint, "model.encoder.", device, dtype, int8=False)
+        self.conv1 = [read.tensor(f"conv1.{part}").to(dtype) for part in ("weight", "bias")]
+        self.conv2 = [read.tensor(f"conv2.{part}").to(dtype) for part in ("weight", "bias")]
+        self.positions = read.tensor("embed_positions.weight").to(dtype)
+        scale = (config.d_model // self.heads) ** -0.5
+        self.layers = [EncoderLayer(read, f"layers.{n}.", self.heads, scale) for n in range(config.encoder_layers)]
+        self.norm = read.norm("layer_norm")
+
+    def __call__(self, log_mel: torch.Tensor) -> torch.Tensor:
+        """(windows, mels, 3000) → (windows, 1500, width)."""
+        x = F.gelu(F.conv1d(log_mel.to(self.dtype), *self.conv1, padding=1))
+        x = F.gelu(F.conv1d(x, *self.conv2, stride=2, padding=1))
+        x = x.transpose(1, 2) + self.positions
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+
+class EncoderLayer:
+    def __init__(self, read: WeightReader, name: str, heads: int, scale: float) -> None:
+        self.heads = heads
+        self.attention_norm = read.norm(name + "self_attn_layer_norm")
+        attention = name + "self_attn."
+        self.qkv = read.linear(attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale)
+        self.out = read.linear(attention + "out_proj")
+        self.mlp_norm = read.norm(name + "final_layer_norm")
+        self.fc1, self.fc2 = read.linear(name + "fc1"), read.linear(name + "fc2")
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = (_heads(part, self.heads) for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1))
+        x = x + self.out(attend(q, k, v, None).transpose(1, 2).flatten(2))
+        return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
+
+
+@dataclass
+class DecoderState:
+    """What the decoder remembers of a batch: a slot per row, allocated once and reused by later windows.
+
+    Shapes: self_keys and self_values (layers, slots, heads, positions, d); cross_keys and cross_values
+    (layers, slots, heads, 1500, d); alignment (slots, alignment heads, positions, 1500), the weights with which the
+    alignment heads looked at the audio, or empty.
+    """
+
+    self_keys: torch.Tensor
+    self_values: torch.Tensor
+    cross_keys: torch.Tensor
+    cross_values: torch.Tensor
+    alignment: torch.Tensor | None = None
+    _columns: torch.Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._columns = torch.arange(self.self_keys.shape[3], device=self.self_keys.device)
+
+    def rows(self, first: int, last: int) -> DecoderState:
+        """A view of the slots first … last - 1."""
+        return DecoderState(
+            *(t[:, first:last] for t in (self.self_keys, self.self_values, self.cross_keys, self.cross_values)),
+            alignment=None if self.alignment is None else self.alignment[first:last],
+        )
+
+    def move(self, source: int, target: int, positions: int) -> None:
+        """Copy slot `source`, of which `positions` are used, over slot `target`."""
+        for cache in (self.self_keys, self.self_values):
+            cache[:, target, :, :positions] = cache[:, source, :, :positions]
+        for cache in (self.cross_keys, self.cross_values):
+            cache[:, target] = cache[:, source]
+        if self.alignment is not None:
+            self.alignment[target, :, :positions] = self.alignment[source, :, :positions]
+
+    def causal_mask(self, positions: torch.Tensor, length: int) -> torch.Tensor:
+        """What each query may see, shape (rows, 1, n, length): the cache up to its own position."""
+        return (self._columns[:length] <= positions[:, :, None])[:, None]
+
+
+class Decoder:
+    """Token ids to logits, `n` positions a row at once, each row where it stands."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, int8: bool) -> None:
+        config = checkpoint.config
+        self.device, self.dtype = device, dtype
+        self.heads, self.width = config.decoder_attention_heads, config.d_model
+        self.max_positions: int = config.max_target_positions
+        self.audio_frames: int = config.max_source_positions
+        read = WeightReader(checkpoint, "model.decoder.", device, dtype, int8)
+        self.embedding = read.tensor("embed_tokens.weight").to(dtype)
+        self.positions = read.tensor("embed_positions.weight").to(dtype)
+        pairs = getattr(checkpoint.generation_config, "alignment_heads", None) or []
+        self.alignment_heads: int = len(pairs)
+        self.layers = [
+            DecoderLayer(read, f"layers.{n}.", self.heads, [head for layer, head in pairs if layer == n], n)
+            for n in range(config.decoder_layers)
+        ]
+        slot = 0
+        for layer in self.layers:
+            layer.alignment_slot = slot
+            slot += len(layer.alignment_heads)
+        self.norm = read.norm("layer_norm")
+        self.vocabulary = make_linear(read.tensor("embed_tokens.weight"), None, dtype, int8, out_dtype=torch.float32)
+
+    def new_state(self, slots: int, keep_alignment: bool) -> DecoderState:
+        d = self.width // self.heads
+
+        def cache(length: int) -> torch.Tensor:
+            return torch.zeros(len(self.layers), slots, self.heads, length, d, dtype=self.dtype, device=self.device)
+
+        weights = None
+        if keep_alignment:
+            shape = (slots, self.alignment_heads, self.max_positions, self.audio_frames)
+            weights = torch.zeros(shape, dtype=torch.float32 if self.dtype == torch.float32 else self.dtype, device=self.device)
+        return DecoderState(
+            cache(self.max_positions), cache(self.max_positions), cache(self.audio_frames), cache(self.audio_frames), weights
+        )
+
+    def attach_audio(self, state: DecoderState, slot: int, audio: torch.Tensor) -> None:
+        """Compute the cross-attention's keys and values of `audio`, shape (windows, 1500, width), into slots from `slot`."""
+        audio = audio.to(self.dtype)
+        for n, layer in enumerate(self.layers):
+            k, v = (_heads(part, self.heads) for part in layer.cross_kv(audio).chunk(2, dim=-1))
+            state.cross_keys[n, slot : slot + len(audio)] = k
+            state.cross_values[n, slot : slot + len(audio)] = v
+
+    def step(
+        self, tokens: torch.Tensor, positions: torch.Tensor, state: DecoderState, logits_from: int = 0
+    ) -> torch.Tensor:
+        """Decode tokens, shape (rows, n), at positions of the same shape; the rows are the first of `state`.
+
+        Returns logits, shape (rows, n - logits_from, vocabulary), float32; none are computed for the first
+        `logits_from` columns.
+        """
+        rows, n = tokens.shape
+        x = self.embedding[tokens] + self.positions[positions]
+        length = int(positions.max()) + 1
+        mask = state.causal_mask(positions, length)
+        index = torch.arange(rows, device=tokens.device)[:, None].expand(rows, n)
+        for layer in self.layers:
+            x = layer(x, state, index, positions, mask, length)
+        if logits_from == n:
+            return x.new_empty(rows, 0, 0)
+        return self.vocabulary(self.norm(x[:, logits_from:])).float()
+
+
+class DecoderLayer:
+    def __init__(self, read: WeightReader, name: str, heads: int, alignment_heads: list[int], index: int) -> None:
+        self.heads, self.index = heads, index
+        self.alignment_heads, self.alignment_slot = alignment_heads, 0
+        width = read.tensor(name + "fc1.weight").shape[1]
+        scale = (width // heads) ** -0.5
+        self.self_norm = read.norm(name + "self_attn_layer_norm")
+        attention, cross = name + "self_attn.", name + "encoder_attn."
+        self.qkv = read.linear(attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale)
+        self.self_out = read.linear(attention + "out_proj")
+        self.cross_norm = read.norm(name + "encoder_attn_layer_norm")
+        self.cross_q = read.linear(cross + "q_proj", scale=scale)
+        # Once a window over 1,500 frames: the format of the encoder serves it best.
+        self.cross_kv = read.linear(cross + "k_proj", cross + "v_proj", dense=True)
+        self.cross_out = read.linear(cross + "out_proj")
+        self.mlp_norm = read.norm(name + "final_layer_norm")
+        self.fc1, self.fc2 = read.linear(name + "fc1"), read.linear(name + "fc2")
+
+    def __call__(
+        self, x: torch.Tensor, state: DecoderState, row: torch.Tensor, position: torch.Tensor, mask: torch.Tensor, length: int
+    ) -> torch.Tensor:
+        rows = x.shape[0]
+        q, k, v = (part.view(*x.shape[:2], self.heads, -1) for part in self.qkv(self.self_norm(x)).chunk(3, dim=-1))
+        keys, values = state.self_keys[self.index], state.self_values[self.index]
+        keys[row, :, position], values[row, :, position] = k, v
+        seen = attend(q.transpose(1, 2), keys[:rows, :, :length], values[:rows, :, :length], mask)
+        x = x + self.self_out(seen.transpose(1, 2).flatten(2))
+
+        q = _heads(self.cross_q(self.cross_norm(x)), self.heads)
+        keys, values = state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows]
+        heard = attend(q, keys, values, None)
+        if state.alignment is not None and self.alignment_heads:
+            self._keep_alignment(q, keys, state.alignment, row, position)
+        x = x + self.cross_out(heard.transpose(1, 2).flatten(2))
+        return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
+
+    def _keep_alignment(
+        self, q: torch.Tensor, keys: torch.Tensor, alignment: torch.Tensor, row: torch.Tensor, position: torch.Tensor
+    ) -> None:
+        for offset, head in enumerate(self.alignment_heads):
+            weights = torch.softmax((q[:, head] @ keys[:, head].transpose(1, 2)).float(), dim=-1)
+            alignment[row, self.alignment_slot + offset, position] = weights.to(alignment.dtype)

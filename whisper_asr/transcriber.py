@@ -1,0 +1,201 @@
+"""Speech to text: a waveform in, chunks of timed words out, in order, as their windows are finished."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+
+from config import InferenceConfig, ModelSettings
+from speech_windows import Window, pack_windows, uncovered
+from transcript import Chunk, Word
+from voice_activity import SAMPLE_RATE_HZ, Speech, VoiceActivity, speech_regions
+from whisper_asr.alignment import timed_words
+from whisper_asr.checkpoint import load_checkpoint
+from whisper_asr.decoding_loop import LOG_PROBABILITY_FLOOR, DecodingLoop, DecodingStatistics
+from whisper_asr.drafting import Drafter
+from whisper_asr.hypothesis import Hypothesis, Job
+from whisper_asr.kernels import pick_device, pick_dtype
+from whisper_asr.languages import language_code
+from whisper_asr.log_mel import LogMel
+from whisper_asr.network import Decoder, Encoder
+from whisper_asr.vocabulary import Vocabulary
+
+# Radford et al. 2022, section 4.5: nobody speaks where this probability is exceeded and the text is unlikely too.
+NO_SPEECH_CEILING = 0.6
+# Speech that no word covers, longer than this, is decoded again from there; so often.
+UNCOVERED_S = 1.0
+LOOKS = 2
+# Longest time a word is taken to cover, so that one stretched over a lost sentence does not hide it.
+WORD_COVERS_S = 1.0
+# Half of Whisper's text context (448) is left for the text; the prompt keeps its end (openai/whisper).
+PROMPT_TOKENS = 223
+
+
+@dataclass
+class Transcription:
+    """What was heard in a recording."""
+
+    chunks: list[Chunk] = field(default_factory=list)
+    language: str | None = None
+    warnings: list[str] = field(default_factory=list)
+    speech: list[Speech] = field(default_factory=list)
+    statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
+    timings: dict[str, float] = field(default_factory=dict)
+
+    def figures(self) -> dict[str, float]:
+        """What the decoding did, for `timings`."""
+        steps = self.statistics
+        figures = {
+            "voice_activity": round(self.timings.get("voice_activity", 0.0), 3),
+            "encoder": round(steps.encoder_s, 3),
+            "steps": steps.steps,
+            "tokens": steps.tokens,
+        }
+        if steps.drafted:
+            figures["acceptance_rate"] = round(steps.accepted / steps.drafted, 3)
+            figures["tokens_per_step"] = round(steps.tokens / max(1, steps.row_steps), 2)
+        return figures
+
+
+class Transcriber:
+    """Whisper, and optionally a smaller one that drafts for it, on one device."""
+
+    def __init__(self, settings: ModelSettings, repository: str) -> None:
+        device = pick_device(settings.device)
+        dtype = pick_dtype(settings.dtype, device)
+        int8 = device.type == "cpu" and (
+            settings.quantization == "int8" or (settings.quantization == "auto" and dtype == torch.bfloat16)
+        )
+        token = settings.hf_token.get_secret_value() if settings.hf_token else None
+        checkpoint = load_checkpoint(settings.local_or_hub(settings.asr_model, repository), token)
+        self.vocabulary = Vocabulary(checkpoint)
+        self.loop = DecodingLoop(
+            LogMel(checkpoint.extractor, device),
+            Encoder(checkpoint, device, dtype),
+            Decoder(checkpoint, device, dtype, int8),
+            self.vocabulary,
+        )
+        self.drafter: Drafter | None = None
+        if settings.assistant_model:
+            assistant = load_checkpoint(settings.local_or_hub(settings.assistant_model, repository), token)
+            self.drafter = Drafter(assistant, self.vocabulary, checkpoint, device, dtype, int8)
+        self.encode_text = checkpoint.encode_text
+        self.voice_activity = VoiceActivity()
+
+    def __call__(self, waveform: np.ndarray, config: InferenceConfig) -> Transcription:
+        """Transcribe a waveform, (samples,), float32, 16 kHz.
+
+        Raises:
+            ValueError: a parameter that this model cannot serve.
+        """
+        result = Transcription()
+        self.check(config)
+        job = self._job_of(config, result.warnings)
+        started = time.perf_counter()
+        probabilities = self.voice_activity(waveform)
+        result.speech = speech_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
+        result.timings["voice_activity"] = time.perf_counter() - started
+        windows = pack_windows(result.speech, probabilities, config.chunk_length_s)
+        recording = Recording(waveform, probabilities, windows, config.chunk_length_s, job)
+        drafter = self.drafter if config.assisted else None
+        seconds_of_language: dict[str, float] = {}
+        hypotheses = self.loop.run(recording.queue, config.batch_size, drafter, result.statistics)
+        for hypothesis in hypotheses:
+            chunks = recording.accept(hypothesis, self.vocabulary)
+            if hypothesis.looped:
+                at = recording.windows[hypothesis.job.index].pieces[0].start
+                result.warnings.append(f"a text that repeated itself was cut in the window at {at:.1f} s")
+            for chunk in chunks:
+                spoken = chunk.end - chunk.start
+                seconds_of_language[chunk.language] = seconds_of_language.get(chunk.language, 0.0) + spoken
+        result.chunks = recording.chunks()
+        result.language = max(seconds_of_language, key=seconds_of_language.__getitem__, default=None)
+        return result
+
+    def check(self, config: InferenceConfig) -> None:
+        """Raise ValueError for what this model cannot do."""
+        if config.assisted and self.drafter is None:
+            raise ValueError("parameters.assisted: true needs a drafting model; set ASSISTANT_MODEL on the endpoint")
+        language = language_code(config.language) if config.language else None
+        if not self.vocabulary.multilingual:
+            if config.task == "translate":
+                raise ValueError("parameters.task: 'translate' needs a multilingual model; this one knows English only")
+            if language not in (None, "en"):
+                raise ValueError(f"parameters.language: {language!r} needs a multilingual model; this one knows English only")
+        elif language is not None and language not in self.vocabulary.languages:
+            raise ValueError(f"parameters.language: this model does not know {language!r}")
+
+    def _job_of(self, config: InferenceConfig, warnings: list[str]) -> Job:
+        """A job with the options of a request, and no audio yet."""
+        language = language_code(config.language) if config.language else None
+        previous: tuple[int, ...] = ()
+        if config.prompt and config.prompt.strip():
+            tokens = self.encode_text(" " + config.prompt.strip())
+            if len(tokens) > PROMPT_TOKENS:
+                warnings.append(f"prompt: {len(tokens)} tokens; only its last {PROMPT_TOKENS} are used")
+            previous = tuple(tokens[-PROMPT_TOKENS:])
+        return Job(0, np.zeros(0, np.float32), language, config.task, previous)
+
+
+class Recording:
+    """The windows of one recording, those that wait and what was heard in those that are done."""
+
+    def __init__(
+        self, waveform: np.ndarray, probabilities: np.ndarray, windows: Sequence[Window], longest_s: float, options: Job
+    ) -> None:
+        self.waveform, self.probabilities, self.longest_s, self.options = waveform, probabilities, longest_s, options
+        self.windows: list[Window] = []
+        self.looks: list[int] = []
+        self.queue: deque[Job] = deque()
+        self._chunks: list[list[Chunk]] = []
+        for window in windows:
+            self._add(window, 0)
+
+    def _add(self, window: Window, look: int) -> None:
+        job = replace(self.options, index=len(self.windows), waveform=window.cut(self.waveform))
+        self.windows.append(window)
+        self.looks.append(look)
+        self._chunks.append([])
+        self.queue.append(job)
+
+    def accept(self, hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[Chunk]:
+        """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
+        index = hypothesis.job.index
+        window = self.windows[index]
+        doubtful = hypothesis.mean_log_probability < LOG_PROBABILITY_FLOOR
+        silent = doubtful and hypothesis.no_speech_probability > NO_SPEECH_CEILING
+        # A second look that is unsure found nothing: rather a gap than an invention.
+        if silent or (doubtful and self.looks[index] > 0):
+            return []
+        segments = timed_words(hypothesis, vocabulary)
+        chunks = [_to_recording(words, window, hypothesis.language) for words in segments]
+        self._chunks[index] = chunks
+        if self.looks[index] < LOOKS:
+            self._look_again(window, chunks, self.looks[index] + 1)
+        return chunks
+
+    def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
+        spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
+        left = uncovered(window.pieces, spans, UNCOVERED_S)
+        if look > 1 and not chunks:
+            return
+        for again in pack_windows(left, self.probabilities, self.longest_s):
+            self._add(again, look)
+
+    def chunks(self) -> list[Chunk]:
+        """Everything heard so far, in the order in which it was said."""
+        return sorted((chunk for chunks in self._chunks for chunk in chunks), key=lambda chunk: (chunk.start, chunk.end))
+
+
+def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk:
+    placed = []
+    for word in words:
+        start = window.to_recording(word.start)
+        placed.append(replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True))))
+    return Chunk(tuple(placed), placed[0].start, max(word.end for word in placed), language)
+
