@@ -1,0 +1,35 @@
+"""What every answer promises (README.md, "The answer"), whatever the audio."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from typing import Any
+
+
+def check_answer(answer: dict[str, Any]) -> None:
+    """Fail unless `answer`, asked for with return_timestamps "word", keeps its promises."""
+    json.dumps(answer, allow_nan=False)
+    duration = answer["duration"]
+    for name in ("chunks", "words", "speakers"):
+        _check_times(answer[name], duration)
+    assert "".join(chunk["text"] for chunk in answer["chunks"]) == answer["text"]
+    assert "".join(word["text"] for word in answer["words"]) == answer["text"]
+    if answer["speakers"]:
+        spoken = [(word["text"], word["timestamp"]) for turn in answer["speakers"] for word in turn["words"]]
+        assert sorted(spoken) == sorted((word["text"], word["timestamp"]) for word in answer["words"])
+        for turn in answer["speakers"]:
+            assert turn["text"] == "".join(word["text"] for word in turn["words"])
+            _check_times(turn["words"], duration)
+        for before, after in itertools.pairwise(answer["speakers"]):
+            assert before["speaker"] != after["speaker"]
+    assert bool(answer["text"]) == bool(answer["chunks"]) == bool(answer["words"])
+
+
+def _check_times(parts: list[dict[str, Any]], duration: float) -> None:
+    latest = 0.0
+    for part in parts:
+        start, end = part["timestamp"]
+        assert isinstance(part["timestamp"], list) and isinstance(start, float) and isinstance(end, float)
+        assert latest <= start <= end <= duration, (latest, part["text"], start, end, duration)
+        latest = start

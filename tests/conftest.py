@@ -1,0 +1,62 @@
+"""Real models, real audio: what every test shares."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+DATA = Path(os.environ.get("SPEECH_DATA", REPOSITORY.parent / "shared" / "data"))
+MODELS = REPOSITORY / "models"
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Recordings with references; see README.md, "Tests"."""
+    if not DATA.is_dir():
+        pytest.skip(f"no recordings in {DATA}; set SPEECH_DATA")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def environment() -> Iterator[None]:
+    """The environment of an endpoint with every model."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("ASR_MODEL", "models/whisper-base")
+    patch.setenv("ASSISTANT_MODEL", "models/whisper-tiny.en")
+    patch.setenv("DIARIZATION_MODEL", "models/speaker-diarization")
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope="session")
+def handler(environment: None):
+    """The endpoint, as the host makes it."""
+    torch.manual_seed(0)
+    from handler import EndpointHandler
+
+    return EndpointHandler(str(REPOSITORY))
+
+
+@pytest.fixture(scope="session")
+def wav():
+    """Encodes a waveform (samples,) or (channels, samples) at a rate as the bytes of a WAV file."""
+    import io
+    import wave
+
+    def encode(waveform: np.ndarray, rate: int = 16_000) -> bytes:
+        channels = np.atleast_2d(waveform)
+        file = io.BytesIO()
+        with wave.open(file, "wb") as out:
+            out.setnchannels(len(channels))
+            out.setsampwidth(2)
+            out.setframerate(rate)
+            out.writeframes((channels.T.clip(-1, 1) * 32767).astype("<i2").tobytes())
+        return file.getvalue()
+
+    return encode

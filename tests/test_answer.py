@@ -1,0 +1,175 @@
+"""The answer to real recordings: its promises, its words, its speakers."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from answers import check_answer
+
+pytestmark = pytest.mark.core
+WORDS = {"return_timestamps": "word"}
+
+
+def test_every_conversation_keeps_the_promises(handler, data: Path) -> None:
+    for file in sorted((data / "conversations").glob("*.flac")):
+        if file.stem == "long_five_speakers":
+            continue  # ten minutes: tests/test_long_audio.py
+        answer = handler({"inputs": file.read_bytes(), "parameters": WORDS})
+        check_answer(answer)
+        assert answer["text"] and answer["speakers"], file
+
+
+def test_every_format_is_read(handler, data: Path) -> None:
+    for file in sorted((data / "formats").iterdir()):
+        answer = handler({"inputs": file.read_bytes(), "parameters": WORDS})
+        check_answer(answer)
+        assert answer["text"].strip(), file
+
+
+def test_formats_of_one_recording_give_one_text(handler, data: Path) -> None:
+    texts = {
+        handler({"inputs": (data / "formats" / f"sample1.{kind}").read_bytes()})["text"].lower().strip(" .")
+        for kind in ("flac", "wav")
+    }
+    assert len(texts) == 1
+
+
+@pytest.mark.parametrize("form", ["standard", "url-safe", "unpadded", "lines", "data-url", "bytes"])
+def test_every_form_of_inputs_is_the_same_audio(handler, data: Path, form: str) -> None:
+    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
+    text = base64.b64encode(audio).decode()
+    inputs = {
+        "standard": text,
+        "url-safe": base64.urlsafe_b64encode(audio).decode(),
+        "unpadded": text.rstrip("="),
+        "lines": "\n".join(text[n : n + 76] for n in range(0, len(text), 76)),
+        "data-url": "data:audio/wav;base64," + text,
+        "bytes": audio,
+    }[form]
+    answer = handler({"inputs": inputs, "parameters": {"diarize": False}})
+    assert "business loan" in answer["text"]
+    assert answer["speakers"] == []
+
+
+def test_a_phone_call_has_its_words_and_two_speakers(handler, data: Path) -> None:
+    answer = handler({"inputs": (data / "conversations" / "phone_call.flac").read_bytes()})
+    assert "originally from Chicago" in answer["text"]
+    assert {turn["speaker"] for turn in answer["speakers"]} == {"SPEAKER_00", "SPEAKER_01"}
+    assert answer["language"] == "en"
+    assert set(answer["timings"]) >= {"decode", "asr", "diarization", "total"}
+    assert "words" not in answer and "words" not in answer["speakers"][0]
+
+
+def test_stereo_and_other_rates_keep_their_times(handler, data: Path, wav) -> None:
+    from audio_decoding import decode_audio
+
+    waveform = decode_audio((data / "formats" / "benchmark_8s.wav").read_bytes(), 16_000, 60)
+    slow = np.repeat(waveform, 3)  # the same sound at 48 kHz
+    for audio in (wav(np.stack([slow, slow]), 48_000),):
+        answer = handler({"inputs": audio, "parameters": {"sampling_rate": 8_000, "diarize": False}})
+        assert answer["duration"] == pytest.approx(8.277, abs=0.02)
+        assert "business loan" in answer["text"]
+
+
+def test_headerless_pcm_is_read_at_the_rate_that_is_given(handler, data: Path) -> None:
+    from audio_decoding import decode_audio
+
+    waveform = decode_audio((data / "formats" / "benchmark_8s.wav").read_bytes(), 16_000, 60)
+    pcm = (waveform[::2].clip(-1, 1) * 32767).astype("<i2").tobytes()
+    answer = handler({"inputs": pcm, "parameters": {"sampling_rate": 8_000, "diarize": False}})
+    assert answer["duration"] == pytest.approx(8.277, abs=0.02)
+    assert "business loan" in answer["text"]
+
+
+def test_a_video_gives_its_audio_track(handler, data: Path, tmp_path: Path) -> None:
+    import av
+
+    source = data / "formats" / "benchmark_8s.wav"
+    video = tmp_path / "talk.mkv"
+    with av.open(str(source)) as audio, av.open(str(video), "w") as out:
+        picture = out.add_stream("mpeg4", rate=10)
+        picture.width = picture.height = 64
+        sound = out.add_stream("flac", rate=audio.streams.audio[0].rate)
+        for n in range(80):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), n, np.uint8))
+            out.mux(picture.encode(frame))
+        for frame in audio.decode(audio=0):
+            frame.pts = None
+            out.mux(sound.encode(frame))
+        out.mux(picture.encode(None))
+        out.mux(sound.encode(None))
+    assert "business loan" in handler({"inputs": video.read_bytes(), "parameters": {"diarize": False}})["text"]
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.3, 5.0])
+def test_silence_is_an_empty_answer(handler, wav, seconds: float) -> None:
+    answer = handler({"inputs": wav(np.zeros(int(seconds * 16_000))), "parameters": WORDS})
+    check_answer(answer)
+    assert answer["text"] == "" and answer["chunks"] == [] and answer["speakers"] == []
+
+
+def test_noise_gives_no_words(handler, data: Path) -> None:
+    for file in sorted((data / "edge").iterdir()):
+        assert handler({"inputs": file.read_bytes()})["text"] == "", file
+
+
+def test_assisted_gives_the_same_answer(handler, data: Path) -> None:
+    audio = (data / "conversations" / "two_speakers.flac").read_bytes()
+    plain = handler({"inputs": audio, "parameters": WORDS})
+    assisted = handler({"inputs": audio, "parameters": WORDS | {"assisted": True}})
+    assert assisted["timings"]["acceptance_rate"] > 0.2
+    for answer in (plain, assisted):
+        del answer["timings"]
+    assert assisted["text"] == plain["text"]
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_the_batch_size_does_not_change_the_text(handler, data: Path, batch_size: int) -> None:
+    audio = (data / "conversations" / "two_speakers.flac").read_bytes()
+    one, other = (
+        handler({"inputs": audio, "parameters": {"batch_size": size, "diarize": False}}) for size in (batch_size, 24)
+    )
+    assert one["text"] == other["text"]
+
+
+def test_the_prompt_steers_the_spelling(handler, data: Path) -> None:
+    audio = (data / "utterances" / "sense_and_sensibility_01_austen_64kb-0880.flac").read_bytes()
+    answer = handler({"inputs": audio, "parameters": {"prompt": "he was not an ill-disposed young man", "language": "en"}})
+    assert answer["text"].strip()
+
+
+def test_language_is_detected_and_translated(handler, data: Path) -> None:
+    audio = (data / "formats" / "multilingual.mp3").read_bytes()
+    assert handler({"inputs": audio, "parameters": {"diarize": False}})["language"]
+    translated = handler({"inputs": audio, "parameters": {"task": "translate", "diarize": False}})
+    assert translated["text"].isascii() or translated["text"]
+
+
+@pytest.mark.parametrize("response_format", ["text", "srt", "vtt", "rttm"])
+def test_renderings_hold_the_conversation(handler, data: Path, response_format: str) -> None:
+    audio = (data / "conversations" / "phone_call.flac").read_bytes()
+    answer = handler({"inputs": audio, "parameters": {"response_format": response_format}})
+    content = answer["content"]
+    assert "SPEAKER_01" in content
+    if response_format == "rttm":
+        fields = [line.split() for line in content.splitlines()]
+        assert all(len(line) == 10 and float(line[4]) >= 0 for line in fields) and len(fields) == len(answer["speakers"])
+    else:
+        assert "Chicago" in content
+        assert content.startswith({"text": "[", "srt": "1\n", "vtt": "WEBVTT\n"}[response_format])
+
+
+def test_no_timestamps_means_no_chunks(handler, data: Path) -> None:
+    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
+    answer = handler({"inputs": audio, "parameters": {"return_timestamps": False}})
+    assert answer["text"] and answer["chunks"] == []
+
+
+def test_the_answer_is_json(handler, data: Path) -> None:
+    answer = handler({"inputs": (data / "formats" / "sample1.ogg").read_bytes(), "parameters": {"colour": "red"}})
+    assert json.loads(json.dumps(answer)) == answer
+    assert [w for w in answer["warnings"] if "colour" in w]

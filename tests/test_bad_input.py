@@ -1,0 +1,104 @@
+"""What callers do wrong gets an error that says what to do, and the next request works."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.core
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        (b"", "inputs: empty"),
+        ("", "inputs: empty"),
+        ("this is not base64!", "base64"),
+        (base64.b64encode(b"It was a dark and stormy night; the rain fell in torrents. " * 40).decode(), "not an audio file"),
+        (17, "expected base64 text or bytes"),
+        (None, "inputs: missing"),
+        (["a"], "expected base64 text or bytes"),
+    ],
+)
+def test_inputs_that_are_no_audio(handler, inputs: object, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        handler({"inputs": inputs})
+
+
+def test_a_missing_body(handler) -> None:
+    with pytest.raises(ValueError, match="inputs: missing"):
+        handler({})
+
+
+def test_an_mp3_cut_within_its_header(handler, data: Path) -> None:
+    with pytest.raises(ValueError, match="inputs: "):
+        handler({"inputs": (data / "formats" / "sample1.mp3").read_bytes()[:60]})
+
+
+def test_an_m4a_cut_before_its_index(handler, data: Path) -> None:
+    with pytest.raises(ValueError, match="damaged or cut short|not an audio file"):
+        handler({"inputs": (data / "formats" / "sample.m4a").read_bytes()[:2000]})
+
+
+def test_zero_samples(handler, wav) -> None:
+    with pytest.raises(ValueError, match="no samples"):
+        handler({"inputs": wav(np.zeros(0))})
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"batch_size": 0}, "batch_size.*greater than or equal to 1"),
+        ({"min_speakers": 3, "max_speakers": 2}, "min_speakers: 3 is more than max_speakers: 2"),
+        ({"language": "klingon"}, "language: 'klingon'"),
+        ({"task": "summarise"}, "task.*'transcribe' or 'translate'"),
+        ({"chunk_length_s": 60}, "chunk_length_s.*less than or equal to 30"),
+        ({"response_format": "docx"}, "response_format"),
+        ({"num_speakers": "many"}, "num_speakers"),
+        ([1, 2], "parameters: expected an object"),
+    ],
+)
+def test_parameters_that_are_wrong(handler, data: Path, parameters: object, says: str) -> None:
+    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
+    with pytest.raises(ValueError, match=says):
+        handler({"inputs": audio, "parameters": parameters})
+
+
+def test_two_wrong_parameters_are_both_named(handler, data: Path) -> None:
+    with pytest.raises(ValueError, match=r"batch_size.*chunk_length_s"):
+        handler({"inputs": b"RIFF", "parameters": {"batch_size": 0, "chunk_length_s": 0}})
+
+
+def test_strings_of_a_query_are_understood(handler, data: Path) -> None:
+    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
+    parameters = {"batch_size": "8", "chunk_length_s": "20", "diarize": "false", "return_timestamps": "true"}
+    assert handler({"inputs": audio, "parameters": parameters})["text"]
+
+
+def test_diarize_without_a_pipeline(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from conftest import REPOSITORY
+    from handler import EndpointHandler
+
+    monkeypatch.setenv("ASR_MODEL", "models/whisper-tiny.en")
+    monkeypatch.delenv("DIARIZATION_MODEL", raising=False)
+    monkeypatch.delenv("ASSISTANT_MODEL", raising=False)
+    plain = EndpointHandler(str(REPOSITORY))
+    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
+    with pytest.raises(ValueError, match="DIARIZATION_MODEL"):
+        plain({"inputs": audio, "parameters": {"diarize": True}})
+    with pytest.raises(ValueError, match="ASSISTANT_MODEL"):
+        plain({"inputs": audio, "parameters": {"assisted": True}})
+    with pytest.raises(ValueError, match="English only"):
+        plain({"inputs": audio, "parameters": {"task": "translate"}})
+    answer = plain({"inputs": audio})
+    assert "loan" in answer["text"] and answer["speakers"] == []
+
+
+def test_the_next_request_works(handler, data: Path) -> None:
+    for bad in (b"", "%%%", None):
+        with pytest.raises(ValueError, match="inputs"):
+            handler({"inputs": bad})
+    assert "loan" in handler({"inputs": (data / "formats" / "benchmark_8s.wav").read_bytes()})["text"]
