@@ -8,7 +8,8 @@ its own frames. Both classes override public methods only.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,11 +18,12 @@ import numpy as np
 import torch
 import torchaudio.compliance.kaldi as kaldi
 from pyannote.audio.pipelines import SpeakerDiarization
-from pyannote.core import SlidingWindowFeature
+from pyannote.core import SlidingWindow, SlidingWindowFeature
+from safetensors.torch import load_file
 from torch import Tensor
 
 from speaker_clustering import ConflictAwareClustering
-from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, load_speaker_embedding
+from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus
 
 SAMPLE_RATE_HZ = 16_000
 SEGMENTATION_BATCH = 32
@@ -92,9 +94,191 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         model = inference.model
         if inference.device.type != "cpu" or not model.specifications.powerset:
             return super().get_segmentations(file, hook=hook)
-        waveform, _ = model.audio(file)
-        step = round(inference.step * SAMPLE_RATE_HZ)
-        windows = _windows(waveform, round(inference.duration * SAMPLE_RATE_HZ), step)
+        waveform, rate_hz = model.audio(file)
+        windows = _windows(waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz))
         batches = map_on_threads(inference.infer, windows.split(CPU_BATCH), inference.device)
-        sliding_window = super()._sliding_window(inference) if False else _sliding_window(inference)
+        sliding_window = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
         return SlidingWindowFeature(np.concatenate(batches), sliding_window)
+
+    def get_embeddings(
+        self,
+        file: Any,
+        binary_segmentations: SlidingWindowFeature,
+        exclude_overlap: bool = False,
+        hook: Callable[..., None] | None = None,
+    ) -> np.ndarray:
+        """(windows, frames, speakers) of 0 and 1 -> (windows, speakers, dimension), as pyannote computes them."""
+        if self.training:
+            return super().get_embeddings(file, binary_segmentations, exclude_overlap, hook)
+        rate_hz, window = self._embedding.sample_rate, binary_segmentations.sliding_window
+        active = np.nan_to_num(binary_segmentations.data)
+        least = -1
+        if exclude_overlap:
+            least = math.ceil(active.shape[1] * self._embedding.min_num_samples / (window.duration * rate_hz))
+        masks = torch.from_numpy(clean_masks(active, least)).float().transpose(1, 2)
+        waveform, _ = self._audio(file)
+        windows = _windows(waveform, round(window.duration * rate_hz), round(window.step * rate_hz))
+        device = self._embedding.device
+        batch = CPU_BATCH if device.type == "cpu" else self.embedding_batch_size
+        pairs = zip(windows[: len(masks)].split(batch), masks.split(batch), strict=True)
+
+        @torch.inference_mode()
+        def embed(pair: tuple[Tensor, Tensor]) -> np.ndarray:
+            samples, weights = (part.to(device) for part in pair)
+            model = self._embedding.model_
+            return model.forward_embedding(model.forward_frames(samples), weights=weights).float().cpu().numpy()
+
+        return np.concatenate(map_on_threads(embed, pairs, device))
+
+
+class LocalSpeakerDiarization(WindowedSpeakerDiarization):
+    """The bundle that `scripts/build_models.py` writes: pyannote's segmentation-3.0 and the CAM++ embedding.
+
+    CAM++'s frame layers run once over the recording, in blocks.
+    """
+
+    def __init__(self, bundle: Path) -> None:
+        config = json.loads((bundle / "config.json").read_text())
+        super().__init__(
+            segmentation=str(bundle / config["segmentation"]),
+            plda=str(bundle / config["plda"]),
+            # The only choice for which the constructor loads no embedding model of its own.
+            clustering="OracleClustering",
+            embedding_exclude_overlap=True,
+            segmentation_batch_size=SEGMENTATION_BATCH,
+        )
+        self._expects_num_speakers = False
+        self.klustering = "ConflictAwareClustering"
+        self.clustering = ConflictAwareClustering()
+        self._embedding = _CampEmbedding(bundle / config["embedding"])
+        self.instantiate({"segmentation": {"min_duration_off": 0.0}})
+
+    def to(self, device: torch.device) -> LocalSpeakerDiarization:
+        super().to(device)
+        self._embedding.to(device)
+        return self
+
+    def get_embeddings(
+        self,
+        file: Any,
+        binary_segmentations: SlidingWindowFeature,
+        exclude_overlap: bool = False,
+        hook: Callable[..., None] | None = None,
+    ) -> np.ndarray:
+        """(windows, frames, speakers) of 0 and 1 -> (windows, speakers, dimension); NaN for who does not speak."""
+        window = binary_segmentations.sliding_window
+        waveform, _ = self._segmentation.model.audio(file)
+        frames = self._embedding.frames(waveform[0].cpu().numpy())
+        active = np.nan_to_num(binary_segmentations.data)
+        least = MIN_CLEAN_FRAMES * active.shape[1] / (window.duration * FRAMES_PER_S)
+        masks = clean_masks(active, least if exclude_overlap else -1)
+        receptive_field = self._segmentation.model.receptive_field
+        centres = (np.arange(round(window.duration * FRAMES_PER_S)) + 0.5) / FRAMES_PER_S
+        nearest = np.rint((centres - receptive_field.start - receptive_field.duration / 2) / receptive_field.step)
+        masks = masks[:, np.clip(nearest.astype(int), 0, active.shape[1] - 1)]
+        return self._embedding.pool(frames, masks, round(window.step * FRAMES_PER_S))
+
+
+class _CampEmbedding:
+    """CAM++ with the attributes that SpeakerDiarization reads of an embedding."""
+
+    dimension = EMBEDDING_SIZE
+    sample_rate = SAMPLE_RATE_HZ
+    metric = "cosine"
+
+    def __init__(self, weights: Path) -> None:
+        self.network = CamPlusPlus()
+        self.network.load_state_dict(load_file(weights))
+        self.network.eval()
+        self.to(torch.device("cpu"))
+
+    def to(self, device: torch.device) -> None:
+        self.device = device
+        self.network.to(device)
+        native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
+        self.half = bool(native) and device.type in ("cpu", "cuda")
+
+    def frames(self, waveform: np.ndarray) -> Tensor:
+        """(samples,) at 16 kHz -> (frames, channels) at 50 Hz: what the network makes of each moment."""
+        fbank_frames = max(1, 1 + (len(waveform) - FBANK_LENGTH) // FBANK_SHIFT)
+        blocks = -(-fbank_frames // BLOCK)
+        total = (blocks * BLOCK + 2 * CONTEXT - 1) * FBANK_SHIFT + FBANK_LENGTH
+        before = CONTEXT * FBANK_SHIFT
+        # Mirrored at both ends: digital silence would bend the means.
+        padded = torch.from_numpy(np.pad(waveform, (before, max(0, total - before - len(waveform))), mode="symmetric"))
+
+        @torch.inference_mode()
+        def run(first: int) -> Tensor:
+            count = min(BLOCKS_PER_BATCH, blocks - first)
+            start = first * BLOCK * FBANK_SHIFT
+            length = (count * BLOCK + 2 * CONTEXT - 1) * FBANK_SHIFT + FBANK_LENGTH
+            features = _fbank(padded[start : start + length]).unfold(0, BLOCK + 2 * CONTEXT, BLOCK).transpose(1, 2)
+            features = (features - features.mean(dim=1, keepdim=True)).to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+                frames = self.network.forward_frames(features)
+            return frames[..., CONTEXT // 2 : (CONTEXT + BLOCK) // 2].transpose(1, 2).flatten(0, 1)
+
+        parts = map_on_threads(run, range(0, blocks, BLOCKS_PER_BATCH), self.device)
+        return torch.cat(parts)[: -(-fbank_frames // 2)]
+
+    @torch.inference_mode()
+    def pool(self, frames: Tensor, masks: np.ndarray, step: int) -> np.ndarray:
+        """Mean and deviation of each voice's frames, by matrix products, then the network's last layer.
+
+        Args:
+            frames: (frames, channels).
+            masks: (windows, frames per window, speakers), 0 or 1; window n begins at frame n * `step`.
+
+        Returns:
+            (windows, speakers, dimension); NaN where fewer than MIN_FRAMES count.
+        """
+        # Squares of values far from zero lose digits, so all are taken from the recording's mean.
+        offset = frames.mean(dim=0, dtype=torch.float32)
+        embeddings = []
+        for first in range(0, len(masks), EMBEDDING_BATCH):
+            weights = torch.from_numpy(masks[first : first + EMBEDDING_BATCH]).float().to(frames.device)
+            count, size, _ = weights.shape
+            stretch = frames[first * step : (first + count - 1) * step + size].float() - offset
+            weights = (
+                weights * _windows(torch.ones(1, len(stretch), device=frames.device), size, step, count)[:, 0, :, None]
+            )
+            window = _windows(stretch.T, size, step, count)
+            total = weights.sum(dim=1).unsqueeze(1)
+            mean = window @ weights / total.clamp(min=1)
+            squares = _windows(stretch.T.square(), size, step, count) @ weights
+            variance = (squares - total * mean.square()) / (total - 1).clamp(min=1)
+            statistics = torch.cat([mean + offset[:, None], variance.clamp(min=0).sqrt()], dim=1).transpose(1, 2)
+            found = self.network.xvector["dense"](statistics.flatten(0, 1)).view(count, -1, EMBEDDING_SIZE)
+            embeddings.append(found.masked_fill(total.transpose(1, 2) < MIN_FRAMES, torch.nan).cpu().numpy())
+        return np.concatenate(embeddings)
+
+
+def clean_masks(active: np.ndarray, least: float) -> np.ndarray:
+    """Where each speaker talks alone if that is more than `least` frames, else wherever they talk; -1: always that.
+
+    active : (windows, frames, speakers), 0 or 1
+    """
+    if least < 0:
+        return active
+    clean = active * (active.sum(axis=2, keepdims=True) < 2)
+    return np.where(clean.sum(axis=1, keepdims=True) > least, clean, active)
+
+
+def _fbank(waveform: Tensor) -> Tensor:
+    """(samples,) in [-1, 1] -> (frames, 80) Kaldi filter banks, 100 Hz, as CAM++ was trained on."""
+    return kaldi.fbank(
+        waveform[None] * 2**15,
+        num_mel_bins=MEL_BINS,
+        sample_frequency=SAMPLE_RATE_HZ,
+        window_type="hamming",
+        dither=0.0,
+    )
+
+
+def _windows(signal: Tensor, size: int, step: int, count: int | None = None) -> Tensor:
+    """(channels, n) -> (windows, channels, size), zeros after the end; as many as cover the signal unless `count`."""
+    length = signal.shape[-1]
+    if count is None:
+        count = 1 + max(0, -(-(length - size) // step))
+    padded = torch.nn.functional.pad(signal, (0, max(0, (count - 1) * step + size - length)))
+    return padded.unfold(-1, size, step)[:, :count].transpose(0, 1)

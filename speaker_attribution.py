@@ -71,7 +71,9 @@ def nearest_speakers(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> l
         for speaker in dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: turn.start))
     }
     return [
-        AttributedWord(word, _nearest(word, timelines), number) for number, chunk in enumerate(chunks) for word in chunk.words
+        AttributedWord(word, _nearest(word, timelines), number)
+        for number, chunk in enumerate(chunks)
+        for word in chunk.words
     ]
 
 

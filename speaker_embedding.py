@@ -153,8 +153,10 @@ class CamPlusPlus(nn.Module):
         layers: OrderedDict[str, nn.Module] = OrderedDict(tdnn=Stem(self.head.out_channels, STEM_CHANNELS))
         channels = STEM_CHANNELS
         for number, (depth, dilation) in enumerate(BLOCKS, start=1):
-            block = OrderedDict((f"tdnnd{n + 1}", DenseLayer(channels + n * GROWTH, dilation)) for n in range(depth))
-            layers[f"block{number}"] = nn.Sequential(block)
+            block = nn.Sequential()
+            for n in range(depth):
+                block.add_module(f"tdnnd{n + 1}", DenseLayer(channels + n * GROWTH, dilation))
+            layers[f"block{number}"] = block
             channels += depth * GROWTH
             layers[f"transit{number}"] = Transition(channels)
             channels //= 2

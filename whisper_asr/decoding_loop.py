@@ -98,7 +98,7 @@ class DecodingBatch:
         self, loop: DecodingLoop, slots: int, drafter: Drafter | None, statistics: DecodingStatistics, retry: bool
     ) -> None:
         self.loop, self.slots, self.statistics, self.retry = loop, slots, statistics, retry
-        self.state: DecoderState = loop.decoder.new_state(slots, keep_alignment=loop.decoder.alignment_heads > 0)
+        self.state: DecoderState = loop.decoder.new_state(slots)
         self.rows: list[Row] = []
         self.drafting: DraftingState | None = drafter.start(slots) if drafter else None
         self.draft_length = DraftLength()
@@ -280,9 +280,9 @@ class DecodingBatch:
         if row.looped:
             written = _cut_loop(written, end)
         alignment = None
-        if self.state.alignment is not None:
+        if self.loop.decoder.alignment_heads:
             first = len(row.prompt) - 1
-            alignment = self.state.alignment[index, :, first : first + len(written) + 1].float().cpu()
+            alignment = self.loop.decoder.alignment(self.state, index, first, first + len(written) + 1).cpu()
         return Hypothesis(
             row.job, row.language, tuple(written), tuple(row.log_probabilities[: len(written)]),
             row.no_speech_probability, row.temperature, row.looped, alignment,

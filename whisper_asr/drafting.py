@@ -12,6 +12,7 @@ import torch
 
 from whisper_asr.checkpoint import Checkpoint
 from whisper_asr.decoding_rules import DecodingRules, allowed_after
+from whisper_asr.kernels import Precision
 from whisper_asr.network import Decoder, DecoderState, Encoder
 from whisper_asr.vocabulary import Vocabulary, token_map
 
@@ -23,7 +24,7 @@ class Drafter:
 
     def __init__(
         self, checkpoint: Checkpoint, target: Vocabulary, target_checkpoint: Checkpoint, device: torch.device,
-        dtype: torch.dtype, int8: bool,
+        precision: Precision,
     ) -> None:
         self.vocabulary = Vocabulary(checkpoint)
         self.to_target = token_map(self.vocabulary, target)
@@ -34,9 +35,9 @@ class Drafter:
                 f"{len(self.to_target)} of its {self.vocabulary.size} tokens exist there"
             )
         self.space = next(i for i, content in self.vocabulary.token_bytes.items() if content == b" ")
-        self.decoder = Decoder(checkpoint, device, dtype, int8)
+        self.decoder = Decoder(checkpoint, device, precision)
         self.rules = DecodingRules(self.vocabulary, device)
-        self.encoder = None if _shares_encoder(checkpoint, target_checkpoint) else Encoder(checkpoint, device, dtype)
+        self.encoder = None if _shares_encoder(checkpoint, target_checkpoint) else Encoder(checkpoint, device, precision.dtype)
         if self.encoder and checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
             raise RuntimeError(
                 f"ASSISTANT_MODEL {checkpoint.name!r} hears {checkpoint.config.num_mel_bins} mel bands where "
@@ -45,7 +46,7 @@ class Drafter:
 
     def start(self, slots: int) -> DraftingState:
         """Memory for drafting `slots` windows at once."""
-        return DraftingState(self, self.decoder.new_state(slots, keep_alignment=False))
+        return DraftingState(self, self.decoder.new_state(slots))
 
     def draft_ids(self, tokens: Sequence[int]) -> list[int]:
         """Tokens of the larger model in this one's vocabulary; a space stands for one that is missing."""

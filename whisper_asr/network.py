@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from whisper_asr.checkpoint import Checkpoint
-from whisper_asr.kernels import Linear, attend, make_linear
+from whisper_asr.kernels import Int8Linear, Linear, Precision, attend, make_linear
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class WeightReader:
             for name, w in zip(names, weights, strict=True)
         ]
         weights[0], biases[0] = weights[0] * scale, biases[0] * scale
-        return make_linear(torch.cat(weights), torch.cat(biases), self.dtype, self.int8 and not dense)
+        return make_linear(torch.cat(weights), torch.cat(biases), self.dtype, int8=self.int8 and not dense)
 
 
 def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
@@ -100,15 +100,15 @@ class DecoderState:
     """What the decoder remembers of a batch: a slot per row, allocated once and reused by later windows.
 
     Shapes: self_keys and self_values (layers, slots, heads, positions, d); cross_keys and cross_values
-    (layers, slots, heads, 1500, d); alignment (slots, alignment heads, positions, 1500), the weights with which the
-    alignment heads looked at the audio, or empty.
+    (layers, slots, heads, 1500, d); alignment_queries (slots, alignment heads, positions, d): what the alignment heads
+    looked for in the audio, of which their weights are computed once, when the window is done.
     """
 
     self_keys: torch.Tensor
     self_values: torch.Tensor
     cross_keys: torch.Tensor
     cross_values: torch.Tensor
-    alignment: torch.Tensor | None = None
+    alignment_queries: torch.Tensor
     _columns: torch.Tensor = field(init=False)
 
     def __post_init__(self) -> None:
@@ -118,7 +118,7 @@ class DecoderState:
         """A view of the slots first … last - 1."""
         return DecoderState(
             *(t[:, first:last] for t in (self.self_keys, self.self_values, self.cross_keys, self.cross_values)),
-            alignment=None if self.alignment is None else self.alignment[first:last],
+            alignment_queries=self.alignment_queries[first:last],
         )
 
     def move(self, source: int, target: int, positions: int) -> None:
@@ -127,8 +127,7 @@ class DecoderState:
             cache[:, target, :, :positions] = cache[:, source, :, :positions]
         for cache in (self.cross_keys, self.cross_values):
             cache[:, target] = cache[:, source]
-        if self.alignment is not None:
-            self.alignment[target, :, :positions] = self.alignment[source, :, :positions]
+        self.alignment_queries[target, :, :positions] = self.alignment_queries[source, :, :positions]
 
     def causal_mask(self, positions: torch.Tensor, length: int) -> torch.Tensor:
         """What each query may see, shape (rows, 1, n, length): the cache up to its own position."""
@@ -138,19 +137,19 @@ class DecoderState:
 class Decoder:
     """Token ids to logits, `n` positions a row at once, each row where it stands."""
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype, int8: bool) -> None:
-        config = checkpoint.config
+    def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision) -> None:
+        config, dtype = checkpoint.config, precision.dtype
         self.device, self.dtype = device, dtype
         self.heads, self.width = config.decoder_attention_heads, config.d_model
         self.max_positions: int = config.max_target_positions
         self.audio_frames: int = config.max_source_positions
-        read = WeightReader(checkpoint, "model.decoder.", device, dtype, int8)
+        read = WeightReader(checkpoint, "model.decoder.", device, dtype, precision.int8_layers)
         self.embedding = read.tensor("embed_tokens.weight").to(dtype)
         self.positions = read.tensor("embed_positions.weight").to(dtype)
         pairs = getattr(checkpoint.generation_config, "alignment_heads", None) or []
-        self.alignment_heads: int = len(pairs)
+        self.alignment_heads: list[tuple[int, int]] = sorted((layer, head) for layer, head in pairs)
         self.layers = [
-            DecoderLayer(read, f"layers.{n}.", self.heads, [head for layer, head in pairs if layer == n], n)
+            DecoderLayer(read, f"layers.{n}.", self.heads, [head for layer, head in self.alignment_heads if layer == n], n)
             for n in range(config.decoder_layers)
         ]
         slot = 0
@@ -158,20 +157,21 @@ class Decoder:
             layer.alignment_slot = slot
             slot += len(layer.alignment_heads)
         self.norm = read.norm("layer_norm")
-        self.vocabulary = make_linear(read.tensor("embed_tokens.weight"), None, dtype, int8, out_dtype=torch.float32)
+        table = read.tensor("embed_tokens.weight")
+        self.vocabulary: Linear = (
+            Int8Linear(table, None, torch.float32) if precision.int8_vocabulary else make_linear(table, None, dtype, int8=False)
+        )
 
-    def new_state(self, slots: int, keep_alignment: bool) -> DecoderState:
+    def new_state(self, slots: int) -> DecoderState:
+        """Memory for `slots` windows."""
         d = self.width // self.heads
 
         def cache(length: int) -> torch.Tensor:
             return torch.zeros(len(self.layers), slots, self.heads, length, d, dtype=self.dtype, device=self.device)
 
-        weights = None
-        if keep_alignment:
-            shape = (slots, self.alignment_heads, self.max_positions, self.audio_frames)
-            weights = torch.zeros(shape, dtype=torch.float32 if self.dtype == torch.float32 else self.dtype, device=self.device)
+        queries = torch.zeros(slots, len(self.alignment_heads), self.max_positions, d, dtype=self.dtype, device=self.device)
         return DecoderState(
-            cache(self.max_positions), cache(self.max_positions), cache(self.audio_frames), cache(self.audio_frames), weights
+            cache(self.max_positions), cache(self.max_positions), cache(self.audio_frames), cache(self.audio_frames), queries
         )
 
     def attach_audio(self, state: DecoderState, slot: int, audio: torch.Tensor) -> None:
@@ -181,6 +181,11 @@ class Decoder:
             k, v = (_heads(part, self.heads) for part in layer.cross_kv(audio).chunk(2, dim=-1))
             state.cross_keys[n, slot : slot + len(audio)] = k
             state.cross_values[n, slot : slot + len(audio)] = v
+
+    def alignment(self, state: DecoderState, slot: int, first: int, last: int) -> torch.Tensor:
+        """Where the alignment heads looked at positions first … last - 1: (heads, positions, 1500), float32."""
+        keys = torch.stack([state.cross_keys[layer, slot, head] for layer, head in self.alignment_heads])
+        return torch.softmax((state.alignment_queries[slot, :, first:last] @ keys.transpose(1, 2)).float(), dim=-1)
 
     def step(
         self, tokens: torch.Tensor, positions: torch.Tensor, state: DecoderState, logits_from: int = 0
@@ -233,14 +238,7 @@ class DecoderLayer:
         q = _heads(self.cross_q(self.cross_norm(x)), self.heads)
         keys, values = state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows]
         heard = attend(q, keys, values, None)
-        if state.alignment is not None and self.alignment_heads:
-            self._keep_alignment(q, keys, state.alignment, row, position)
+        for slot, head in enumerate(self.alignment_heads, start=self.alignment_slot):
+            state.alignment_queries[row, slot, position] = q[:, head]
         x = x + self.cross_out(heard.transpose(1, 2).flatten(2))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
-
-    def _keep_alignment(
-        self, q: torch.Tensor, keys: torch.Tensor, alignment: torch.Tensor, row: torch.Tensor, position: torch.Tensor
-    ) -> None:
-        for offset, head in enumerate(self.alignment_heads):
-            weights = torch.softmax((q[:, head] @ keys[:, head].transpose(1, 2)).float(), dim=-1)
-            alignment[row, self.alignment_slot + offset, position] = weights.to(alignment.dtype)

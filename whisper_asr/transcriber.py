@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from config import InferenceConfig, ModelSettings
 from speech_windows import Window, pack_windows, uncovered
@@ -19,7 +18,7 @@ from whisper_asr.checkpoint import load_checkpoint
 from whisper_asr.decoding_loop import LOG_PROBABILITY_FLOOR, DecodingLoop, DecodingStatistics
 from whisper_asr.drafting import Drafter
 from whisper_asr.hypothesis import Hypothesis, Job
-from whisper_asr.kernels import pick_device, pick_dtype
+from whisper_asr.kernels import pick_device, pick_precision
 from whisper_asr.languages import language_code
 from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, Encoder
@@ -67,23 +66,20 @@ class Transcriber:
 
     def __init__(self, settings: ModelSettings, repository: str) -> None:
         device = pick_device(settings.device)
-        dtype = pick_dtype(settings.dtype, device)
-        int8 = device.type == "cpu" and (
-            settings.quantization == "int8" or (settings.quantization == "auto" and dtype == torch.bfloat16)
-        )
+        precision = pick_precision(settings.dtype, settings.quantization, device)
         token = settings.hf_token.get_secret_value() if settings.hf_token else None
         checkpoint = load_checkpoint(settings.local_or_hub(settings.asr_model, repository), token)
         self.vocabulary = Vocabulary(checkpoint)
         self.loop = DecodingLoop(
             LogMel(checkpoint.extractor, device),
-            Encoder(checkpoint, device, dtype),
-            Decoder(checkpoint, device, dtype, int8),
+            Encoder(checkpoint, device, precision.dtype),
+            Decoder(checkpoint, device, precision),
             self.vocabulary,
         )
         self.drafter: Drafter | None = None
         if settings.assistant_model:
             assistant = load_checkpoint(settings.local_or_hub(settings.assistant_model, repository), token)
-            self.drafter = Drafter(assistant, self.vocabulary, checkpoint, device, dtype, int8)
+            self.drafter = Drafter(assistant, self.vocabulary, checkpoint, device, precision)
         self.encode_text = checkpoint.encode_text
         self.voice_activity = VoiceActivity()
 

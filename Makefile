@@ -1,0 +1,50 @@
+# make demo | test | lint | models | bench | accuracy | compat-test
+PYTHON_BASE := $(shell command -v python3.11 || command -v python3)
+PYTHON := .venv/bin/python
+COMPAT_PYTHON := .venv-compat/bin/python
+INSTALLED := .venv/.installed
+COMPAT_INSTALLED := .venv-compat/.installed
+BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
+
+.PHONY: demo test lint models bench accuracy compat-test
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+demo: $(BUILT)
+	$(PYTHON) scripts/demo.py
+
+test: $(BUILT)
+	$(PYTHON) -m pytest
+
+lint: $(INSTALLED)
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+models: $(BUILT)
+
+bench: $(BUILT)
+	$(PYTHON) benchmarks/speed.py
+
+accuracy: $(BUILT)
+	$(PYTHON) benchmarks/accuracy.py
+
+# The newest transformers is in .venv; here are the default container's versions, over the same torch and pyannote.
+compat-test: $(BUILT) $(COMPAT_INSTALLED)
+	$(COMPAT_PYTHON) -m pytest -m core
+
+models/%/config.json: | $(INSTALLED)
+	$(PYTHON) scripts/build_models.py $*
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	test -x $(PYTHON) || $(PYTHON_BASE) -m venv .venv
+	@echo "installing requirements-dev.txt into .venv: some minutes, once"
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(COMPAT_INSTALLED): requirements-compat.txt | $(INSTALLED)
+	test -x $(COMPAT_PYTHON) || $(PYTHON) -m venv .venv-compat
+	$(COMPAT_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-compat.txt
+	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(PYTHON) -c "$$site" > "$$($(COMPAT_PYTHON) -c "$$site")/main-environment.pth"
+	touch $@

@@ -1,0 +1,172 @@
+"""The real pipeline of models/speaker-diarization on a real phone call; and what needs no model."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from diarization_utils import Diarizer, make_exclusive, to_diarization
+from transcript import Diarization, SpeakerTurn
+
+ROOT = Path(__file__).resolve().parent.parent
+CONVERSATIONS = Path(os.environ.get("SPEECH_DATA", ROOT.parent / "shared" / "data")) / "conversations"
+BUNDLE = Path(os.environ.get("SPEECH_MODELS", ROOT / "models")) / "speaker-diarization"
+RATE_HZ = 16_000
+
+needs_model = pytest.mark.skipif(not (BUNDLE / "config.json").is_file(), reason="run scripts/build_models.py first")
+needs_data = pytest.mark.skipif(not CONVERSATIONS.is_dir(), reason="set SPEECH_DATA to the test data")
+
+
+def read(name: str) -> np.ndarray:
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
+    with av.open(str(CONVERSATIONS / f"{name}.flac")) as container:
+        frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
+    return np.concatenate([frame.to_ndarray()[0] for frame in frames + resampler.resample(None)])
+
+
+def error_rate(name: str, turns: tuple[SpeakerTurn, ...], duration: float) -> float:
+    """Diarization error rate without a collar."""
+    from pyannote.core import Annotation, Segment, Timeline
+    from pyannote.metrics.diarization import DiarizationErrorRate
+
+    reference, heard = Annotation(), Annotation()
+    for n, line in enumerate((CONVERSATIONS / f"{name}.rttm").read_text().splitlines()):
+        fields = line.split()
+        reference[Segment(float(fields[3]), float(fields[3]) + float(fields[4])), n] = fields[7]
+    for n, turn in enumerate(turns):
+        heard[Segment(turn.start, turn.end), n] = turn.speaker
+    return DiarizationErrorRate(collar=0.0)(reference, heard, uem=Timeline([Segment(0, duration)]))
+
+
+def speakers(diarization: Diarization) -> list[str]:
+    return list(dict.fromkeys(turn.speaker for turn in diarization.turns))
+
+
+@pytest.fixture(scope="module")
+def diarizer() -> Diarizer:
+    return Diarizer(str(BUNDLE), token=None, device="cpu")
+
+
+@needs_model
+@needs_data
+def test_phone_call(diarizer):
+    waveform = read("phone_call")
+    found = diarizer(waveform)
+    assert speakers(found) == ["SPEAKER_00", "SPEAKER_01"]
+    assert error_rate("phone_call", found.turns, len(waveform) / RATE_HZ) <= 0.06
+    exclusive = found.exclusive_turns
+    assert all(one.end <= other.start + 1e-6 for one, other in itertools.pairwise(exclusive))
+    assert {turn.speaker for turn in exclusive} == set(speakers(found))
+
+
+@needs_model
+@needs_data
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_number_of_speakers_is_respected(diarizer, count):
+    assert len(speakers(diarizer(read("phone_call"), num_speakers=count))) == count
+
+
+@needs_model
+@needs_data
+def test_limits_are_respected(diarizer):
+    waveform = read("two_speakers")
+    assert len(speakers(diarizer(waveform))) == 2
+    assert len(speakers(diarizer(waveform, max_speakers=1))) == 1
+    assert len(speakers(diarizer(waveform, min_speakers=3))) == 3
+
+
+@needs_model
+@pytest.mark.parametrize("samples", [0, 1, 800, 8_000, 15 * RATE_HZ])
+def test_silence_is_nobody(diarizer, samples):
+    assert diarizer(np.zeros(samples, np.float32)) == Diarization((), ())
+
+
+@needs_model
+@needs_data
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 3.0, 9.99, 10.0, 10.01, 11.0])
+def test_short_recordings(diarizer, seconds):
+    found = diarizer(read("phone_call")[7 * RATE_HZ :][: round(seconds * RATE_HZ)])
+    assert all(0 <= turn.start < turn.end <= seconds for turn in found.turns + found.exclusive_turns)
+
+
+@needs_model
+@needs_data
+def test_torch_is_left_as_it_was(diarizer):
+    matmul, threads = torch.backends.cuda.matmul.allow_tf32, torch.get_num_threads()
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        diarizer(read("phone_call")[: 11 * RATE_HZ])
+        assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+
+
+@needs_model
+def test_frames_once_gives_the_embeddings_of_pyannote():
+    """A Hub pipeline's kind of embedding (WeSpeaker, here with random weights): the same numbers, sooner."""
+    from pyannote.audio.models.embedding import WeSpeakerResNet34
+    from pyannote.audio.pipelines import SpeakerDiarization
+    from pyannote.core import SlidingWindow, SlidingWindowFeature
+
+    from fast_diarization import WindowedSpeakerDiarization
+
+    torch.manual_seed(0)
+    slow = SpeakerDiarization(
+        segmentation=str(BUNDLE / "segmentation" / "pytorch_model.bin"), plda=str(BUNDLE / "plda"),
+        embedding=WeSpeakerResNet34().eval(), embedding_exclude_overlap=True, embedding_batch_size=4,
+    )  # fmt: skip
+    slow.instantiate(slow.default_parameters())
+    fast = WindowedSpeakerDiarization.from_pipeline(slow)
+    assert isinstance(fast, WindowedSpeakerDiarization)
+    assert fast.parameters(instantiated=True) == slow.parameters(instantiated=True)
+    random = np.random.default_rng(0)
+    file = {
+        "waveform": torch.from_numpy(random.standard_normal((1, 185_000)).astype(np.float32)),
+        "sample_rate": RATE_HZ,
+    }
+    active = np.repeat(random.integers(0, 2, (3, 19, 3)), 31, axis=1).astype(np.float32)
+    masks = SlidingWindowFeature(active, SlidingWindow(start=0, duration=10, step=1))
+    expected = slow.get_embeddings(file, masks, exclude_overlap=True)
+    np.testing.assert_allclose(fast.get_embeddings(file, masks, exclude_overlap=True), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_model_that_cannot_be_loaded_is_named_without_the_token(monkeypatch):
+    pytest.importorskip("pyannote.audio")
+    from pyannote.audio import Pipeline
+
+    monkeypatch.setattr(Pipeline, "from_pretrained", lambda *_, **__: None)
+    with pytest.raises(RuntimeError, match="some/model") as raised:
+        Diarizer("some/model", token="hf_secret", device="cpu")
+    assert "hf_secret" not in str(raised.value)
+
+
+def annotation(*turns: tuple[float, float, str]) -> SimpleNamespace:
+    tracks = [(SimpleNamespace(start=start, end=end), n, who) for n, (start, end, who) in enumerate(turns)]
+    return SimpleNamespace(itertracks=lambda yield_label: iter(tracks))
+
+
+def test_a_bare_annotation_gets_exclusive_turns_and_names_by_first_appearance():
+    found = to_diarization(annotation((1.0, 3.0, "x"), (0.0, 2.0, "z")), duration=2.5)
+    assert found.turns == (SpeakerTurn("SPEAKER_00", 0.0, 2.0), SpeakerTurn("SPEAKER_01", 1.0, 2.5))
+    assert found.exclusive_turns == (SpeakerTurn("SPEAKER_00", 0.0, 1.0), SpeakerTurn("SPEAKER_01", 1.0, 2.5))
+
+
+def test_both_kinds_of_turns_bear_the_same_names():
+    output = SimpleNamespace(
+        speaker_diarization=annotation((0.0, 1.0, "b"), (1.0, 2.0, "a")),
+        exclusive_speaker_diarization=annotation((1.0, 2.0, "a")),
+    )
+    assert to_diarization(output, 2.0).exclusive_turns == (SpeakerTurn("SPEAKER_01", 1.0, 2.0),)
+
+
+def test_an_interruption_has_the_floor_and_gives_it_back():
+    turns = [SpeakerTurn("a", 0.0, 4.0), SpeakerTurn("b", 1.0, 2.0)]
+    assert make_exclusive(turns) == [SpeakerTurn("a", 0.0, 1.0), SpeakerTurn("b", 1.0, 2.0), SpeakerTurn("a", 2.0, 4.0)]
