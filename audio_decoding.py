@@ -46,7 +46,9 @@ def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
 
 def _from_base64(text: str, max_bytes: int) -> bytes:
     if len(text) > max_bytes * 1.5 + 1024:
-        raise AudioError(f"inputs: {len(text):,} characters of base64; at most {max_bytes:,} bytes of audio are allowed")
+        raise AudioError(
+            f"inputs: {len(text):,} characters of base64; at most {max_bytes:,} bytes of audio are allowed"
+        )
     if text.lstrip()[:5].lower() == "data:":
         text = text.partition(",")[2]
     text = "".join(text.split()).rstrip("=").translate({ord("-"): "+", ord("_"): "/"})

@@ -5,7 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from whisper_asr.languages import language_code
@@ -24,7 +33,9 @@ class ModelSettings(BaseSettings):
     """A Whisper that drafts for `asr_model` when a request says `assisted`."""
     diarization_model: str | None = None
     """A pyannote.audio pipeline, e.g. pyannote/speaker-diarization-community-1."""
-    hf_token: SecretStr | None = Field(default=None, validation_alias=AliasChoices("HF_TOKEN", "HF_HUB_TOKEN", "hf_token"))
+    hf_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("HF_TOKEN", "HF_HUB_TOKEN", "hf_token")
+    )
 
     device: str = "auto"
     """auto, cpu, cuda, cuda:0, …"""
@@ -86,7 +97,9 @@ class InferenceConfig(BaseModel):
     def _check_speaker_counts(self) -> InferenceConfig:
         low, high, exact = self.min_speakers, self.max_speakers, self.num_speakers
         if low is not None and high is not None and low > high:
-            raise ValueError(f"min_speakers: {low} is more than max_speakers: {high}; give min_speakers <= max_speakers")
+            raise ValueError(
+                f"min_speakers: {low} is more than max_speakers: {high}; give min_speakers <= max_speakers"
+            )
         if exact is not None and not (low or 1) <= exact <= (high or exact):
             raise ValueError(f"num_speakers: {exact} lies outside min_speakers: {low} to max_speakers: {high}")
         return self

@@ -48,7 +48,9 @@ class EndpointHandler:
         except Exception as error:
             # The host sends str(error) to the caller and logs no traceback; details stay here.
             logger.exception("request failed")
-            raise RuntimeError(f"the request could not be served ({type(error).__name__}); see the endpoint's log") from None
+            raise RuntimeError(
+                f"the request could not be served ({type(error).__name__}); see the endpoint's log"
+            ) from None
 
     def _answer(self, data: dict[str, Any]) -> dict[str, Any]:
         started = time.perf_counter()
@@ -75,10 +77,14 @@ class EndpointHandler:
 
     def _validate(self, data: dict[str, Any]) -> tuple[InferenceConfig, list[str]]:
         if not isinstance(data, dict) or data.get("inputs") is None:
-            raise ValueError("inputs: missing; send {\"inputs\": <base64 audio>, \"parameters\": {…}} or the audio's bytes")
+            raise ValueError(
+                'inputs: missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes'
+            )
         config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
         if config.diarize and self.diarizer is None:
-            raise ValueError("parameters.diarize: true needs a diarization model; set DIARIZATION_MODEL on the endpoint")
+            raise ValueError(
+                "parameters.diarize: true needs a diarization model; set DIARIZATION_MODEL on the endpoint"
+            )
         self.transcriber.check(config)
         return config, warnings
 
@@ -104,5 +110,9 @@ def join(transcription: Transcription, diarization: Diarization | None, duration
         return build_transcript(chunks, [], words, transcription.language, duration)
     words = attribute_words(transcription.chunks, diarization.exclusive_turns)
     return build_transcript(
-        split_chunks_at_speaker_changes(words), spoken_turns(words, diarization.turns), words, transcription.language, duration
+        split_chunks_at_speaker_changes(words),
+        spoken_turns(words, diarization.turns),
+        words,
+        transcription.language,
+        duration,
     )

@@ -45,10 +45,11 @@ def as_vtt(transcript: Transcript) -> str:
 
 def as_rttm(transcript: Transcript) -> str:
     """Rich Transcription Time Marked (NIST): a line a turn."""
-    return "".join(
-        f"SPEAKER audio 1 {turn.timestamp[0]:.3f} {turn.timestamp[1] - turn.timestamp[0]:.3f} <NA> <NA> {turn.speaker} <NA> <NA>\n"
-        for turn in transcript.speakers
-    )
+    lines = []
+    for turn in transcript.speakers:
+        start, end = turn.timestamp
+        lines.append(f"SPEAKER audio 1 {start:.3f} {end - start:.3f} <NA> <NA> {turn.speaker} <NA> <NA>\n")
+    return "".join(lines)
 
 
 RENDERINGS: dict[str, Callable[[Transcript], str]] = {"text": as_text, "srt": as_srt, "vtt": as_vtt, "rttm": as_rttm}

@@ -59,8 +59,8 @@ class Transcript(BaseModel):
 
     def as_answer(self, *, timestamps: bool | str, **extra: Any) -> dict[str, Any]:
         """Plain types, ready for JSON; chunks are left out when `timestamps` is False, words unless it is "word"."""
-        hidden = timestamps != "word"
-        exclude = {"chunks": {"__all__": {"words": hidden}}, "speakers": {"__all__": {"words": hidden}}, "words": hidden}
+        inside: Any = {"__all__": {"words"}}
+        exclude: Any = None if timestamps == "word" else {"chunks": inside, "speakers": inside, "words": True}
         # By way of JSON's types: lists, not tuples, for any serialiser. What has no speaker has no such key.
         answer = self.model_dump(mode="json", exclude=exclude, exclude_none=True) | {"language": self.language}
         if timestamps is False:
@@ -69,8 +69,11 @@ class Transcript(BaseModel):
 
 
 def build_transcript(
-    chunks: Sequence[tuple[Chunk, str | None]], turns: Sequence[SpokenTurn], words: Sequence[AttributedWord],
-    language: str | None, duration: float,
+    chunks: Sequence[tuple[Chunk, str | None]],
+    turns: Sequence[SpokenTurn],
+    words: Sequence[AttributedWord],
+    language: str | None,
+    duration: float,
 ) -> Transcript:
     """Put the answer together. Words are in order and joined they are the text."""
     answer_words = [_answer_word(word.word, word.speaker) for word in words]
@@ -78,14 +81,19 @@ def build_transcript(
         text="".join(word.text for word in answer_words),
         chunks=[
             AnswerChunk(
-                text=chunk.text, timestamp=(chunk.start, chunk.end), speaker=speaker,
+                text=chunk.text,
+                timestamp=(chunk.start, chunk.end),
+                speaker=speaker,
                 words=_answer_words(chunk.words, speaker),
             )
             for chunk, speaker in chunks
         ],
         speakers=[
             AnswerTurn(
-                speaker=turn.speaker, text=turn.text, timestamp=(turn.start, turn.end), overlap=turn.overlap,
+                speaker=turn.speaker,
+                text=turn.text,
+                timestamp=(turn.start, turn.end),
+                overlap=turn.overlap,
                 words=_answer_words(turn.words, turn.speaker),
             )
             for turn in turns

@@ -51,6 +51,7 @@ class ConflictAwareClustering(BaseClustering):
         Returns:
             Persons (windows, speakers), similarities (windows, speakers, persons), centroids (persons, dimension).
         """
+        assert segmentations is not None
         active = segmentations.data.sum(axis=1) > 0
         assigned = None
         for share in ACTIVE_SHARES:

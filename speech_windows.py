@@ -28,12 +28,12 @@ class Window:
 
     def cut(self, waveform: np.ndarray) -> np.ndarray:
         """The window's samples."""
-        return np.concatenate([
-            waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)] for piece in self.pieces
-        ])
+        return np.concatenate(
+            [waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)] for piece in self.pieces]
+        )
 
     def to_recording(self, time_s: float, *, is_end: bool = False) -> float:
-        """Where a time in the window lies in the recording; at a seam, an end stays before it and a start goes after."""
+        """Where a time in the window lies in the recording; at a seam, an end stays before, a start goes after."""
         offset = 0.0
         for piece in self.pieces:
             length = piece.end - piece.start

@@ -34,8 +34,9 @@ class VoiceActivity:
         weights = load_file(Path(spec.submodule_search_locations[0], "data", "silero_vad_16k.safetensors"))
         self.weights = weights
         self.lstm = torch.nn.LSTM(128, 128, batch_first=True)
-        self.lstm.load_state_dict({f"{name}_l0": weights[f"lstm_cell.{name}"] for name in
-                                   ("weight_ih", "weight_hh", "bias_ih", "bias_hh")})
+        self.lstm.load_state_dict(
+            {f"{name}_l0": weights[f"lstm_cell.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+        )
 
     @torch.inference_mode()
     def __call__(self, waveform: np.ndarray) -> np.ndarray:

@@ -138,7 +138,9 @@ def test_the_batch_size_does_not_change_the_text(handler, data: Path, batch_size
 
 def test_the_prompt_steers_the_spelling(handler, data: Path) -> None:
     audio = (data / "utterances" / "sense_and_sensibility_01_austen_64kb-0880.flac").read_bytes()
-    answer = handler({"inputs": audio, "parameters": {"prompt": "he was not an ill-disposed young man", "language": "en"}})
+    answer = handler(
+        {"inputs": audio, "parameters": {"prompt": "he was not an ill-disposed young man", "language": "en"}}
+    )
     assert answer["text"].strip()
 
 
@@ -157,7 +159,9 @@ def test_renderings_hold_the_conversation(handler, data: Path, response_format: 
     assert "SPEAKER_01" in content
     if response_format == "rttm":
         fields = [line.split() for line in content.splitlines()]
-        assert all(len(line) == 10 and float(line[4]) >= 0 for line in fields) and len(fields) == len(answer["speakers"])
+        assert all(len(line) == 10 and float(line[4]) >= 0 for line in fields) and len(fields) == len(
+            answer["speakers"]
+        )
     else:
         assert "Chicago" in content
         assert content.startswith({"text": "[", "srt": "1\n", "vtt": "WEBVTT\n"}[response_format])

@@ -17,7 +17,10 @@ pytestmark = pytest.mark.core
         (b"", "inputs: empty"),
         ("", "inputs: empty"),
         ("this is not base64!", "base64"),
-        (base64.b64encode(b"It was a dark and stormy night; the rain fell in torrents. " * 40).decode(), "not an audio file"),
+        (
+            base64.b64encode(b"It was a dark and stormy night; the rain fell in torrents. " * 40).decode(),
+            "not an audio file",
+        ),
         (17, "expected base64 text or bytes"),
         (None, "inputs: missing"),
         (["a"], "expected base64 text or bytes"),
@@ -39,7 +42,7 @@ def test_an_mp3_cut_within_its_header(handler, data: Path) -> None:
 
 
 def test_an_m4a_cut_before_its_index(handler, data: Path) -> None:
-    with pytest.raises(ValueError, match="damaged or cut short|not an audio file"):
+    with pytest.raises(ValueError, match=r"damaged or cut short|not an audio file"):
         handler({"inputs": (data / "formats" / "sample.m4a").read_bytes()[:2000]})
 
 
@@ -80,6 +83,7 @@ def test_strings_of_a_query_are_understood(handler, data: Path) -> None:
 
 def test_diarize_without_a_pipeline(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from conftest import REPOSITORY
+
     from handler import EndpointHandler
 
     monkeypatch.setenv("ASR_MODEL", "models/whisper-tiny.en")

@@ -25,8 +25,11 @@ FILES = ["conversations/phone_call.flac", "conversations/ami_trn07.flac", "forma
 @pytest.fixture(scope="module")
 def transcriber() -> Transcriber:
     settings = ModelSettings(
-        asr_model=str(MODELS / "whisper-base"), assistant_model=str(MODELS / "whisper-base-drafter"),
-        dtype="float32", quantization="none", device="cpu",
+        asr_model=str(MODELS / "whisper-base"),
+        assistant_model=str(MODELS / "whisper-base-drafter"),
+        dtype="float32",
+        quantization="none",
+        device="cpu",
     )
     return Transcriber(settings, ".")
 
@@ -42,11 +45,15 @@ def windows(transcriber: Transcriber, data: Path) -> list[np.ndarray]:
     return cut
 
 
-def decode(transcriber: Transcriber, windows: list[np.ndarray], batch_size: int, assisted: bool = False) -> list[list[int]]:
+def decode(
+    transcriber: Transcriber, windows: list[np.ndarray], batch_size: int, assisted: bool = False
+) -> list[list[int]]:
     queue = deque(Job(n, window, "en") for n, window in enumerate(windows))
     statistics = DecodingStatistics()
     drafter = transcriber.drafter if assisted else None
-    found = {h.job.index: list(h.tokens) for h in transcriber.loop.run(queue, batch_size, drafter, statistics, retry=False)}
+    found = {
+        h.job.index: list(h.tokens) for h in transcriber.loop.run(queue, batch_size, drafter, statistics, retry=False)
+    }
     if assisted:
         assert statistics.drafted > 0
     return [found[n] for n in range(len(windows))]

@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
-from config import ModelSettings
 from conftest import REPOSITORY
+
+from config import ModelSettings
 
 pytestmark = pytest.mark.core
 
@@ -35,7 +36,8 @@ def test_a_directory_is_found_relative_to_the_repository() -> None:
 
 def test_asr_alone_does_not_import_pyannote() -> None:
     script = (
-        "import sys, os; os.environ['ASR_MODEL'] = 'models/whisper-tiny.en'; os.environ.pop('DIARIZATION_MODEL', None)\n"
+        "import sys, os; os.environ['ASR_MODEL'] = 'models/whisper-tiny.en'; \n"
+        "os.environ.pop('DIARIZATION_MODEL', None)\n"
         "import torch; threads = torch.get_num_threads()\n"
         "from handler import EndpointHandler; EndpointHandler('.')\n"
         "assert not any(name.startswith('pyannote') for name in sys.modules)\n"

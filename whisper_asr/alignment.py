@@ -80,7 +80,9 @@ def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Wor
         begins = _evenly(tokens, vocabulary, duration)
     begins = np.minimum(begins, duration)
     probabilities = np.exp(np.minimum(0.0, np.asarray(hypothesis.log_probabilities)))
-    return [_segment_words(segment, tokens, begins, probabilities, vocabulary, hypothesis.language) for segment in segments]
+    return [
+        _segment_words(segment, tokens, begins, probabilities, vocabulary, hypothesis.language) for segment in segments
+    ]
 
 
 def split_segments(tokens: tuple[int, ...], vocabulary: Vocabulary) -> list[list[int]]:
@@ -96,8 +98,12 @@ def split_segments(tokens: tuple[int, ...], vocabulary: Vocabulary) -> list[list
 
 
 def _segment_words(
-    segment: list[int], tokens: tuple[int, ...], begins: np.ndarray, probabilities: np.ndarray,
-    vocabulary: Vocabulary, language: str,
+    segment: list[int],
+    tokens: tuple[int, ...],
+    begins: np.ndarray,
+    probabilities: np.ndarray,
+    vocabulary: Vocabulary,
+    language: str,
 ) -> list[Word]:
     words, at = [], 0
     for group in vocabulary.split_words([tokens[n] for n in segment], language):
@@ -113,4 +119,5 @@ def _evenly(tokens: tuple[int, ...], vocabulary: Vocabulary, duration: float) ->
     """Times from the timestamps alone, for a checkpoint that names no alignment heads."""
     known = [(n, vocabulary.seconds(token)) for n, token in enumerate(tokens) if vocabulary.is_timestamp(token)]
     known = [(-1, 0.0), *known, (len(tokens), duration)]
-    return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), *zip(*known, strict=True)))
+    places, times = zip(*known, strict=True)
+    return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), places, times))

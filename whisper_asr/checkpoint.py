@@ -6,8 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from transformers import AutoTokenizer, GenerationConfig, WhisperConfig, WhisperFeatureExtractor
-from transformers import WhisperForConditionalGeneration
+from transformers import (
+    AutoTokenizer,
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import torch
 
 from whisper_asr.decoding_rules import DecodingRules, Sampling, allowed_after
-from whisper_asr.drafting import DraftLength, DraftingState, Drafter
+from whisper_asr.drafting import Drafter, DraftingState, DraftLength
 from whisper_asr.hypothesis import Hypothesis, Job, compression_ratio, loop_start
 from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, DecoderState, Encoder
@@ -87,7 +87,9 @@ class DecodingLoop:
     ) -> Iterator[Hypothesis]:
         """Decode every job of `queue`, which may grow meanwhile; yields in the order in which they finish."""
         if queue:
-            batch = DecodingBatch(self, min(batch_size, max(len(queue), 1)), drafter, statistics or DecodingStatistics(), retry)
+            batch = DecodingBatch(
+                self, min(batch_size, max(len(queue), 1)), drafter, statistics or DecodingStatistics(), retry
+            )
             yield from batch.run(queue)
 
 
@@ -257,7 +259,8 @@ class DecodingBatch:
         row = self.rows[index]
         hypothesis = self._hypothesis(index)
         if row.best is None or (not hypothesis.looped, hypothesis.mean_log_probability) > (
-            not row.best.looped, row.best.mean_log_probability
+            not row.best.looped,
+            row.best.mean_log_probability,
         ):
             row.best = hypothesis
         if self.retry and self._is_doubtful(hypothesis) and row.attempt + 1 < len(TEMPERATURES):
@@ -284,8 +287,14 @@ class DecodingBatch:
             first = len(row.prompt) - 1
             alignment = self.loop.decoder.alignment(self.state, index, first, first + len(written) + 1).cpu()
         return Hypothesis(
-            row.job, row.language, tuple(written), tuple(row.log_probabilities[: len(written)]),
-            row.no_speech_probability, row.temperature, row.looped, alignment,
+            row.job,
+            row.language,
+            tuple(written),
+            tuple(row.log_probabilities[: len(written)]),
+            row.no_speech_probability,
+            row.temperature,
+            row.looped,
+            alignment,
         )
 
     def _free(self, index: int) -> None:

@@ -23,7 +23,11 @@ class Drafter:
     """A Whisper that drafts for another, whose vocabulary may be another one."""
 
     def __init__(
-        self, checkpoint: Checkpoint, target: Vocabulary, target_checkpoint: Checkpoint, device: torch.device,
+        self,
+        checkpoint: Checkpoint,
+        target: Vocabulary,
+        target_checkpoint: Checkpoint,
+        device: torch.device,
         precision: Precision,
     ) -> None:
         self.vocabulary = Vocabulary(checkpoint)
@@ -37,7 +41,9 @@ class Drafter:
         self.space = next(i for i, content in self.vocabulary.token_bytes.items() if content == b" ")
         self.decoder = Decoder(checkpoint, device, precision)
         self.rules = DecodingRules(self.vocabulary, device)
-        self.encoder = None if _shares_encoder(checkpoint, target_checkpoint) else Encoder(checkpoint, device, precision.dtype)
+        self.encoder = (
+            None if _shares_encoder(checkpoint, target_checkpoint) else Encoder(checkpoint, device, precision.dtype)
+        )
         if self.encoder and checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
             raise RuntimeError(
                 f"ASSISTANT_MODEL {checkpoint.name!r} hears {checkpoint.config.num_mel_bins} mel bands where "

@@ -40,7 +40,7 @@ class Hypothesis:
     looped: bool
     """The text was cut where it began to repeat itself."""
     alignment: torch.Tensor | None
-    """(alignment heads, tokens + 1, 1500): where the alignment heads looked when each token, and the end, was written."""
+    """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end, was written."""
 
     @property
     def mean_log_probability(self) -> float:

@@ -28,6 +28,22 @@ class DenseLinear:
         return F.linear(x, self.weight, self.bias)
 
 
+# A row's result depends, in its last bits, on how many rows oneDNN computes with it, and in bfloat16 those bits change
+# words. In blocks of one size it does not: the text is the same drafted or not. Up to this size a block costs one row.
+ROW_BLOCK = 32
+
+
+class BlockedLinear(DenseLinear):
+    """A bfloat16 linear layer for the few rows of a decoding step, on a CPU."""
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        rows = x.reshape(-1, x.shape[-1])
+        padded = F.pad(rows, (0, 0, 0, -len(rows) % ROW_BLOCK))
+        blocks = [F.linear(block, self.weight, self.bias) for block in padded.split(ROW_BLOCK)]
+        y = blocks[0] if len(blocks) == 1 else torch.cat(blocks)
+        return y[: len(rows)].view(*x.shape[:-1], -1)
+
+
 class Int8Linear:
     """int8 × int8 on a CPU (oneDNN): weights with a scale per output channel, inputs with a scale per row.
 
@@ -50,7 +66,19 @@ class Int8Linear:
         # oneDNN's fast kernels take unsigned inputs: 128 stands for zero.
         quantized = (rows / row_scale).round_().add_(128).to(torch.uint8)
         y = torch.ops.onednn.qlinear_pointwise(
-            quantized, 1.0, 128, self.packed, self.scale, self.zero_points, None, 1.0, 0, torch.float32, "none", [], "none"
+            quantized,
+            1.0,
+            128,
+            self.packed,
+            self.scale,
+            self.zero_points,
+            None,
+            1.0,
+            0,
+            torch.float32,
+            "none",
+            [],
+            "none",
         )
         y.mul_(row_scale)
         if self.bias is not None:
@@ -94,15 +122,35 @@ def pick_precision(
     return Precision(chosen, quantization == "int8" or layers, quantization == "int8" or automatic)
 
 
-def make_linear(
-    weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, *, int8: bool
-) -> Linear:
-    """A linear layer from float32 weights."""
+def make_step_linear(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, *, int8: bool) -> Linear:
+    """A linear layer, from float32 weights, for decoding steps."""
     if int8:
         return Int8Linear(weight, bias, dtype)
-    return DenseLinear(weight.to(dtype), None if bias is None else bias.to(dtype))
+    kind = BlockedLinear if weight.device.type == "cpu" and dtype == torch.bfloat16 else DenseLinear
+    return kind(weight.to(dtype), None if bias is None else bias.to(dtype))
 
 
-def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
-    """Scaled dot-product attention of already scaled queries, shapes (batch, heads, n, d) and (batch, heads, t, d)."""
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Scaled dot-product attention of already scaled queries, (batch, heads, n, d), and keys (batch, heads, t, d)."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+
+
+def attend_to_text(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """`attend` for the queries of a decoding step and the text so far; `mask` is (batch, 1, n, t)."""
+    if query.device.type == "cpu" and query.shape[2] == 1:
+        # A single query takes another kernel, whose last bits differ from those of two and more.
+        return attend(query.expand(-1, -1, 2, -1).contiguous(), key, value, mask.expand(-1, -1, 2, -1))[:, :, :1]
+    return attend(query, key, value, mask)
+
+
+def attend_to_audio(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+    """`attend` for the few queries of a decoding step and the many keys of a window.
+
+    On a CPU by plain products: four queries then cost what one does, and none depends on how many there are.
+    """
+    if query.device.type != "cpu":
+        return attend(query, key, value)
+    weights = torch.softmax(torch.bmm(query.flatten(0, 1), key.flatten(0, 1).transpose(1, 2)), dim=-1)
+    return torch.bmm(weights, value.flatten(0, 1)).view_as(query)

@@ -26,9 +26,9 @@ class LogMel:
         padded = torch.zeros(len(waveforms), WINDOW_SAMPLES)
         for row, waveform in zip(padded, waveforms, strict=True):
             row[: waveform.size] = torch.from_numpy(waveform[:WINDOW_SAMPLES])
-        spectrum = torch.stft(
-            padded.to(self.hann.device), N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True
-        )[..., :-1]
+        spectrum = torch.stft(padded.to(self.hann.device), N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True)[
+            ..., :-1
+        ]
         mel = self.filters @ spectrum.abs().square_()
         log_mel = mel.clamp_(min=1e-10).log10_()
         floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0

@@ -7,13 +7,23 @@ each row of a batch stands at its own position.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch.nn import functional as F
 
 from whisper_asr.checkpoint import Checkpoint
-from whisper_asr.kernels import Int8Linear, Linear, Precision, attend, make_linear
+from whisper_asr.kernels import (
+    DenseLinear,
+    Int8Linear,
+    Linear,
+    Precision,
+    attend,
+    attend_to_audio,
+    attend_to_text,
+    make_step_linear,
+)
 
 
 @dataclass(frozen=True)
@@ -28,30 +38,45 @@ class Norm:
 class WeightReader:
     """Hands out layers of a checkpoint in the number format, and on the device, that they will run with."""
 
-    def __init__(self, checkpoint: Checkpoint, prefix: str, device: torch.device, dtype: torch.dtype, int8: bool) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, prefix: str, device: torch.device, dtype: torch.dtype, int8: bool
+    ) -> None:
         self.weights, self.prefix = checkpoint.weights, prefix
         self.device, self.dtype, self.int8 = device, dtype, int8
 
     def tensor(self, name: str) -> torch.Tensor:
         return self.weights[self.prefix + name].to(self.device)
 
+    def convolution(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weight and bias."""
+        return self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype)
+
     def norm(self, name: str) -> Norm:
         return Norm(self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype))
 
-    def linear(self, *names: str, scale: float = 1.0, dense: bool = False) -> Linear:
-        """One layer of the named ones, stacked; the first is multiplied by `scale`; never int8 when `dense`."""
+    def linear(self, *names: str, scale: float = 1.0) -> Linear:
+        """One layer of the named ones, stacked, for many rows at once; the first is multiplied by `scale`."""
+        weight, bias = self._stacked(names, scale)
+        return DenseLinear(weight.to(self.dtype), bias.to(self.dtype))
+
+    def step_linear(self, *names: str, scale: float = 1.0) -> Linear:
+        """The same for the few rows of a decoding step."""
+        weight, bias = self._stacked(names, scale)
+        return make_step_linear(weight, bias, self.dtype, int8=self.int8)
+
+    def _stacked(self, names: Sequence[str], scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         weights = [self.tensor(name + ".weight") for name in names]
         biases = [
             self.tensor(name + ".bias") if self.prefix + name + ".bias" in self.weights else torch.zeros_like(w[:, 0])
             for name, w in zip(names, weights, strict=True)
         ]
         weights[0], biases[0] = weights[0] * scale, biases[0] * scale
-        return make_linear(torch.cat(weights), torch.cat(biases), self.dtype, int8=self.int8 and not dense)
+        return torch.cat(weights), torch.cat(biases)
 
 
 def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
     """(batch, n, width) → (batch, heads, n, width / heads)."""
-    return x.view(*x.shape[:2], heads, -1).transpose(1, 2)
+    return x.view(*x.shape[:2], heads, -1).transpose(1, 2).contiguous()
 
 
 class Encoder:
@@ -62,8 +87,8 @@ class Encoder:
         self.heads = config.encoder_attention_heads
         self.dtype = dtype
         read = WeightReader(checkpoint, "model.encoder.", device, dtype, int8=False)
-        self.conv1 = [read.tensor(f"conv1.{part}").to(dtype) for part in ("weight", "bias")]
-        self.conv2 = [read.tensor(f"conv2.{part}").to(dtype) for part in ("weight", "bias")]
+        self.conv1 = read.convolution("conv1")
+        self.conv2 = read.convolution("conv2")
         self.positions = read.tensor("embed_positions.weight").to(dtype)
         scale = (config.d_model // self.heads) ** -0.5
         self.layers = [EncoderLayer(read, f"layers.{n}.", self.heads, scale) for n in range(config.encoder_layers)]
@@ -71,8 +96,8 @@ class Encoder:
 
     def __call__(self, log_mel: torch.Tensor) -> torch.Tensor:
         """(windows, mels, 3000) → (windows, 1500, width)."""
-        x = F.gelu(F.conv1d(log_mel.to(self.dtype), *self.conv1, padding=1))
-        x = F.gelu(F.conv1d(x, *self.conv2, stride=2, padding=1))
+        x = F.gelu(F.conv1d(log_mel.to(self.dtype), self.conv1[0], self.conv1[1], padding=1))
+        x = F.gelu(F.conv1d(x, self.conv2[0], self.conv2[1], stride=2, padding=1))
         x = x.transpose(1, 2) + self.positions
         for layer in self.layers:
             x = layer(x)
@@ -91,8 +116,11 @@ class EncoderLayer:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         q, k, v = (_heads(part, self.heads) for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1))
-        x = x + self.out(attend(q, k, v, None).transpose(1, 2).flatten(2))
+        x = x + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
+
+
+LENGTH_STEP = 64
 
 
 @dataclass
@@ -116,10 +144,9 @@ class DecoderState:
 
     def rows(self, first: int, last: int) -> DecoderState:
         """A view of the slots first … last - 1."""
-        return DecoderState(
-            *(t[:, first:last] for t in (self.self_keys, self.self_values, self.cross_keys, self.cross_values)),
-            alignment_queries=self.alignment_queries[first:last],
-        )
+        caches = (self.self_keys, self.self_values, self.cross_keys, self.cross_values)
+        k, v, ck, cv = (cache[:, first:last] for cache in caches)
+        return DecoderState(k, v, ck, cv, self.alignment_queries[first:last])
 
     def move(self, source: int, target: int, positions: int) -> None:
         """Copy slot `source`, of which `positions` are used, over slot `target`."""
@@ -149,7 +176,9 @@ class Decoder:
         pairs = getattr(checkpoint.generation_config, "alignment_heads", None) or []
         self.alignment_heads: list[tuple[int, int]] = sorted((layer, head) for layer, head in pairs)
         self.layers = [
-            DecoderLayer(read, f"layers.{n}.", self.heads, [head for layer, head in self.alignment_heads if layer == n], n)
+            DecoderLayer(
+                read, f"layers.{n}.", self.heads, [head for layer, head in self.alignment_heads if layer == n], n
+            )
             for n in range(config.decoder_layers)
         ]
         slot = 0
@@ -159,7 +188,9 @@ class Decoder:
         self.norm = read.norm("layer_norm")
         table = read.tensor("embed_tokens.weight")
         self.vocabulary: Linear = (
-            Int8Linear(table, None, torch.float32) if precision.int8_vocabulary else make_linear(table, None, dtype, int8=False)
+            Int8Linear(table, None, torch.float32)
+            if precision.int8_vocabulary
+            else make_step_linear(table, None, dtype, int8=False)
         )
 
     def new_state(self, slots: int) -> DecoderState:
@@ -169,13 +200,19 @@ class Decoder:
         def cache(length: int) -> torch.Tensor:
             return torch.zeros(len(self.layers), slots, self.heads, length, d, dtype=self.dtype, device=self.device)
 
-        queries = torch.zeros(slots, len(self.alignment_heads), self.max_positions, d, dtype=self.dtype, device=self.device)
+        queries = torch.zeros(
+            slots, len(self.alignment_heads), self.max_positions, d, dtype=self.dtype, device=self.device
+        )
         return DecoderState(
-            cache(self.max_positions), cache(self.max_positions), cache(self.audio_frames), cache(self.audio_frames), queries
+            cache(self.max_positions),
+            cache(self.max_positions),
+            cache(self.audio_frames),
+            cache(self.audio_frames),
+            queries,
         )
 
     def attach_audio(self, state: DecoderState, slot: int, audio: torch.Tensor) -> None:
-        """Compute the cross-attention's keys and values of `audio`, shape (windows, 1500, width), into slots from `slot`."""
+        """Keys and values of `audio`, (windows, 1500, width), for the cross-attention: into slots from `slot`."""
         audio = audio.to(self.dtype)
         for n, layer in enumerate(self.layers):
             k, v = (_heads(part, self.heads) for part in layer.cross_kv(audio).chunk(2, dim=-1))
@@ -197,7 +234,8 @@ class Decoder:
         """
         rows, n = tokens.shape
         x = self.embedding[tokens] + self.positions[positions]
-        length = int(positions.max()) + 1
+        # In steps, for the kernel's order of summing, and so the last bits, depend on the length.
+        length = min(self.max_positions, -(-(int(positions.max()) + 1) // LENGTH_STEP) * LENGTH_STEP)
         mask = state.causal_mask(positions, length)
         index = torch.arange(rows, device=tokens.device)[:, None].expand(rows, n)
         for layer in self.layers:
@@ -215,29 +253,35 @@ class DecoderLayer:
         scale = (width // heads) ** -0.5
         self.self_norm = read.norm(name + "self_attn_layer_norm")
         attention, cross = name + "self_attn.", name + "encoder_attn."
-        self.qkv = read.linear(attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale)
-        self.self_out = read.linear(attention + "out_proj")
+        self.qkv = read.step_linear(attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale)
+        self.self_out = read.step_linear(attention + "out_proj")
         self.cross_norm = read.norm(name + "encoder_attn_layer_norm")
-        self.cross_q = read.linear(cross + "q_proj", scale=scale)
+        self.cross_q = read.step_linear(cross + "q_proj", scale=scale)
         # Once a window over 1,500 frames: the format of the encoder serves it best.
-        self.cross_kv = read.linear(cross + "k_proj", cross + "v_proj", dense=True)
-        self.cross_out = read.linear(cross + "out_proj")
+        self.cross_kv = read.linear(cross + "k_proj", cross + "v_proj")
+        self.cross_out = read.step_linear(cross + "out_proj")
         self.mlp_norm = read.norm(name + "final_layer_norm")
-        self.fc1, self.fc2 = read.linear(name + "fc1"), read.linear(name + "fc2")
+        self.fc1, self.fc2 = read.step_linear(name + "fc1"), read.step_linear(name + "fc2")
 
     def __call__(
-        self, x: torch.Tensor, state: DecoderState, row: torch.Tensor, position: torch.Tensor, mask: torch.Tensor, length: int
+        self,
+        x: torch.Tensor,
+        state: DecoderState,
+        row: torch.Tensor,
+        position: torch.Tensor,
+        mask: torch.Tensor,
+        length: int,
     ) -> torch.Tensor:
         rows = x.shape[0]
         q, k, v = (part.view(*x.shape[:2], self.heads, -1) for part in self.qkv(self.self_norm(x)).chunk(3, dim=-1))
         keys, values = state.self_keys[self.index], state.self_values[self.index]
         keys[row, :, position], values[row, :, position] = k, v
-        seen = attend(q.transpose(1, 2), keys[:rows, :, :length], values[:rows, :, :length], mask)
+        seen = attend_to_text(q.transpose(1, 2).contiguous(), keys[:rows, :, :length], values[:rows, :, :length], mask)
         x = x + self.self_out(seen.transpose(1, 2).flatten(2))
 
         q = _heads(self.cross_q(self.cross_norm(x)), self.heads)
         keys, values = state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows]
-        heard = attend(q, keys, values, None)
+        heard = attend_to_audio(q, keys, values)
         for slot, head in enumerate(self.alignment_heads, start=self.alignment_slot):
             state.alignment_queries[row, slot, position] = q[:, head]
         x = x + self.cross_out(heard.transpose(1, 2).flatten(2))

@@ -122,7 +122,9 @@ class Transcriber:
             if config.task == "translate":
                 raise ValueError("parameters.task: 'translate' needs a multilingual model; this one knows English only")
             if language not in (None, "en"):
-                raise ValueError(f"parameters.language: {language!r} needs a multilingual model; this one knows English only")
+                raise ValueError(
+                    f"parameters.language: {language!r} needs a multilingual model; this one knows English only"
+                )
         elif language is not None and language not in self.vocabulary.languages:
             raise ValueError(f"parameters.language: this model does not know {language!r}")
 
@@ -185,7 +187,9 @@ class Recording:
 
     def chunks(self) -> list[Chunk]:
         """Everything heard so far, in the order in which it was said."""
-        return sorted((chunk for chunks in self._chunks for chunk in chunks), key=lambda chunk: (chunk.start, chunk.end))
+        return sorted(
+            (chunk for chunks in self._chunks for chunk in chunks), key=lambda chunk: (chunk.start, chunk.end)
+        )
 
 
 def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk:
@@ -194,4 +198,3 @@ def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk
         start = window.to_recording(word.start)
         placed.append(replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True))))
     return Chunk(tuple(placed), placed[0].start, max(word.end for word in placed), language)
-

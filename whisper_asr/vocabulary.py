@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Any
 
 from whisper_asr.checkpoint import Checkpoint
 
@@ -27,7 +28,8 @@ class Vocabulary:
     """The token ids of one checkpoint."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        ids, rules = checkpoint.vocabulary, checkpoint.generation_config
+        ids = checkpoint.vocabulary
+        rules: Any = checkpoint.generation_config
         self.ids = ids
         self.size: int = checkpoint.config.vocab_size
         self.end: int = ids["<|endoftext|>"]
@@ -106,7 +108,9 @@ class Vocabulary:
         joins_next = False
         for word in words:
             text = self.text(word)
-            if merged and (joins_next or (text.strip() != "" and all(c in APPENDED for c in text) and not text.startswith(" "))):
+            if merged and (
+                joins_next or (text.strip() != "" and all(c in APPENDED for c in text) and not text.startswith(" "))
+            ):
                 merged[-1].extend(word)
             else:
                 merged.append(list(word))

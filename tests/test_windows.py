@@ -1,0 +1,71 @@
+"""Speech windows: nothing lost, nothing twice, never too long."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech_windows import Window, pack_windows, uncovered
+from voice_activity import FRAME_S, Speech, VoiceActivity, speech_regions
+
+pytestmark = pytest.mark.core
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> np.ndarray:
+    """Probabilities of speech, in stretches of 32 ms frames."""
+    stretches = draw(st.lists(st.tuples(st.floats(0, 1), st.integers(1, 400)), min_size=1, max_size=40))
+    return np.concatenate([np.full(frames, p, dtype=np.float32) for p, frames in stretches])
+
+
+@given(recordings(), st.floats(1, 30))
+def test_windows_hold_all_speech_once_and_are_short(probabilities: np.ndarray, longest_s: float) -> None:
+    regions = speech_regions(probabilities, len(probabilities) * FRAME_S)
+    windows = pack_windows(regions, probabilities, longest_s)
+    pieces = [piece for window in windows for piece in window.pieces]
+    assert all(window.duration_s <= longest_s + 1e-6 for window in windows)
+    assert all(a.end <= b.start + 1e-9 for a, b in itertools.pairwise(pieces))
+    assert all(piece.start < piece.end for piece in pieces)
+    assert uncovered(regions, [(piece.start, piece.end) for piece in pieces], 1e-3) == []
+
+
+@given(recordings(), st.floats(0, 30))
+def test_times_come_back_in_order_and_inside(probabilities: np.ndarray, at: float) -> None:
+    regions = speech_regions(probabilities, len(probabilities) * FRAME_S)
+    for window in pack_windows(regions, probabilities, 30.0):
+        times = [window.to_recording(t) for t in np.linspace(0, window.duration_s, 20)]
+        assert times == sorted(times)
+        assert window.pieces[0].start <= window.to_recording(at) <= window.pieces[-1].end
+
+
+def test_a_time_after_a_pause_that_was_left_out_is_after_it() -> None:
+    window = Window((Speech(1.0, 2.0), Speech(10.0, 12.0)))
+    assert window.to_recording(0.5) == 1.5
+    assert window.to_recording(1.5) == 10.5
+    assert window.to_recording(1.0, is_end=True) == 2.0
+    assert window.to_recording(1.0) == 10.0
+
+
+def test_speech_that_no_word_covers_is_found() -> None:
+    left = uncovered([Speech(0, 10), Speech(20, 30)], [(0, 3), (2, 4), (6, 7), (19, 29.5)], 1.0)
+    assert left == [Speech(4, 6), Speech(7, 10)]
+
+
+def test_voice_activity_is_the_same_in_stretches_as_in_one_run(data) -> None:
+    """Against the model as published, one frame after the other."""
+    import torch
+    from silero_vad import load_silero_vad
+
+    from audio_decoding import decode_audio
+
+    threads = torch.get_num_threads()
+    waveform = decode_audio((data / "conversations" / "two_speakers.flac").read_bytes(), 16_000, 600)[: 16_000 * 50]
+    ours = VoiceActivity()(waveform)
+    theirs = load_silero_vad(onnx=False).audio_forward(torch.from_numpy(waveform), sr=16_000)[0].numpy()
+    torch.set_num_threads(threads)
+    assert ours.shape == theirs.shape
+    assert np.mean((ours > 0.5) != (theirs > 0.5)) < 0.005
