@@ -51,7 +51,6 @@ def test_a_model_that_is_nowhere_is_named() -> None:
 
     patch = pytest.MonkeyPatch()
     patch.setenv("ASR_MODEL", "nobody/no-such-model")
-    patch.setenv("HF_HUB_OFFLINE", "1")
     patch.setenv("HF_TOKEN", "hf_verysecret")
     try:
         with pytest.raises(RuntimeError, match="nobody/no-such-model") as caught:

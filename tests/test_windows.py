@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audio_decoding import decode_audio
 from speech_windows import Window, pack_windows, uncovered
-from voice_activity import FRAME_S, Speech, VoiceActivity, speech_regions
+from voice_activity import FRAME_S, FRAME_SAMPLES, RUN_IN_FRAMES, STRETCH_FRAMES, Speech, VoiceActivity, speech_regions
 
 pytestmark = pytest.mark.core
 
@@ -55,17 +57,22 @@ def test_speech_that_no_word_covers_is_found() -> None:
     assert left == [Speech(4, 6), Speech(7, 10)]
 
 
-def test_voice_activity_is_the_same_in_stretches_as_in_one_run(data) -> None:
-    """Against the model as published, one frame after the other."""
-    import torch
-    from silero_vad import load_silero_vad
+def test_voice_activity_is_the_same_in_stretches_as_in_one_run(data: Path) -> None:
+    model = VoiceActivity()
+    waveform = decode_audio((data / "conversations" / "two_speakers.flac").read_bytes(), 16_000, 600)
+    stretches = model(waveform)
+    step = STRETCH_FRAMES * FRAME_SAMPLES
+    assert len(waveform) > 3 * step
+    # Up to its first border a stretch is one run; the frames after a border have come from a run-in only.
+    for border in (step, 2 * step):
+        late = waveform[border - 10 * RUN_IN_FRAMES * FRAME_SAMPLES // 4 :] if border > step else waveform
+        frames = len(waveform[: len(waveform) - len(late)]) // FRAME_SAMPLES
+        one_run = model(late)[: STRETCH_FRAMES // 2]
+        assert np.mean((one_run > 0.5) != (stretches[frames : frames + len(one_run)] > 0.5)) < 0.02
 
-    from audio_decoding import decode_audio
 
-    threads = torch.get_num_threads()
-    waveform = decode_audio((data / "conversations" / "two_speakers.flac").read_bytes(), 16_000, 600)[: 16_000 * 50]
-    ours = VoiceActivity()(waveform)
-    theirs = load_silero_vad(onnx=False).audio_forward(torch.from_numpy(waveform), sr=16_000)[0].numpy()
-    torch.set_num_threads(threads)
-    assert ours.shape == theirs.shape
-    assert np.mean((ours > 0.5) != (theirs > 0.5)) < 0.005
+def test_voice_activity_hears_the_phone_call_and_not_its_silence(data: Path) -> None:
+    waveform = decode_audio((data / "conversations" / "phone_call.flac").read_bytes(), 16_000, 600)
+    regions = speech_regions(VoiceActivity()(waveform), waveform.size / 16_000)
+    assert 6.0 < regions[0].start < 7.0
+    assert VoiceActivity()(np.zeros(80_000, np.float32)).max() < 0.5

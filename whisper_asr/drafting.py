@@ -33,7 +33,7 @@ class Drafter:
         self.vocabulary = Vocabulary(checkpoint)
         self.to_target = token_map(self.vocabulary, target)
         self.from_target = token_map(target, self.vocabulary)
-        if len(self.to_target) < self.vocabulary.size // 2:
+        if len(self.to_target) < self.vocabulary.size // 10:
             raise RuntimeError(
                 f"ASSISTANT_MODEL {checkpoint.name!r} cannot draft for {target_checkpoint.name!r}: only "
                 f"{len(self.to_target)} of its {self.vocabulary.size} tokens exist there"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -186,10 +187,18 @@ class Recording:
             self._add(again, look)
 
     def chunks(self) -> list[Chunk]:
-        """Everything heard so far, in the order in which it was said."""
-        return sorted(
-            (chunk for chunks in self._chunks for chunk in chunks), key=lambda chunk: (chunk.start, chunk.end)
+        """Everything heard so far, in the order in which it was said.
+
+        What a second look found may lie within a chunk of the first, which is then split around it.
+        """
+        found = [chunk for chunks in self._chunks for chunk in chunks]
+        words = sorted(
+            ((word, n) for n, chunk in enumerate(found) for word in chunk.words), key=lambda placed: placed[0].start
         )
+        return [
+            _chunk([word for word, _ in group], found[n].language)
+            for n, group in itertools.groupby(words, key=lambda placed: placed[1])
+        ]
 
 
 def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk:
@@ -197,4 +206,8 @@ def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk
     for word in words:
         start = window.to_recording(word.start)
         placed.append(replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True))))
-    return Chunk(tuple(placed), placed[0].start, max(word.end for word in placed), language)
+    return _chunk(placed, language)
+
+
+def _chunk(words: Sequence[Word], language: str) -> Chunk:
+    return Chunk(tuple(words), words[0].start, max(word.end for word in words), language)

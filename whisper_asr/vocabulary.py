@@ -75,15 +75,13 @@ class Vocabulary:
         return [*head, self.start, self.languages[language], self.tasks[task]]
 
     def split_words(self, tokens: Sequence[int], language: str) -> list[list[int]]:
-        """Group text tokens to words with their leading space and punctuation, as openai/whisper does."""
+        """Group text tokens to words, each with its leading space and its punctuation."""
         characters = self._split_characters(tokens)
         if language in UNSPACED_LANGUAGES:
             return self._merge_punctuation(characters)
         words: list[list[int]] = []
         for group in characters:
-            text = self.text(group)
-            starts_word = text.startswith(" ") or not words
-            if starts_word or _is_punctuation(text):
+            if not words or self.text(group).startswith(" "):
                 words.append(list(group))
             else:
                 words[-1].extend(group)
@@ -116,10 +114,6 @@ class Vocabulary:
                 merged.append(list(word))
             joins_next = text.strip() != "" and text.strip() in PREPENDED and self.text(merged[-1]) == text
         return merged
-
-
-def _is_punctuation(text: str) -> bool:
-    return text.strip() != "" and all(c in PREPENDED or c in APPENDED for c in text.strip())
 
 
 def token_map(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
