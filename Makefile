@@ -1,4 +1,4 @@
-# make demo | test | lint | models | bench | accuracy | compat-test
+# make demo | test | lint | models | compat-test
 PYTHON_BASE := $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -6,7 +6,7 @@ INSTALLED := .venv/.installed
 COMPAT_INSTALLED := .venv-compat/.installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test lint models bench accuracy compat-test
+.PHONY: demo test lint models compat-test
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -22,12 +22,6 @@ lint: $(INSTALLED)
 	$(PYTHON) -m mypy
 
 models: $(BUILT)
-
-bench: $(BUILT)
-	$(PYTHON) benchmarks/speed.py
-
-accuracy: $(BUILT)
-	$(PYTHON) benchmarks/accuracy.py
 
 # The newest transformers is in .venv; here are the default container's versions, over the same torch and pyannote.
 compat-test: $(BUILT) $(COMPAT_INSTALLED)
