@@ -17,6 +17,8 @@ SAMPLE_RATE_HZ = 16_000
 PCM_BYTES_PER_SAMPLE = 2
 # Shorter payloads without a container are refused: 10 ms of PCM is nobody's recording.
 MIN_BYTES = 16
+# Their headers say how long the whole is; others' may be written before the end is known.
+FORMATS_WITH_LENGTH = frozenset({"mp3", "flac"})
 
 
 class AudioError(ValueError):
@@ -99,7 +101,19 @@ def _decode_container(container: Any, max_audio_s: float) -> np.ndarray:
     if blocks:
         _append(blocks, resampler.resample(None))
     waveform = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    _check_complete(container, waveform.size / SAMPLE_RATE_HZ)
     return np.nan_to_num(waveform, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+
+
+def _check_complete(container: Any, held_s: float) -> None:
+    """Refuse an upload that broke off: half a conversation must not pass for a whole one."""
+    if container.format.name not in FORMATS_WITH_LENGTH or not container.duration:
+        return
+    promised_s = container.duration / av.time_base
+    if held_s < 0.9 * promised_s and promised_s - held_s > 1.0:
+        raise AudioError(
+            f"inputs: the audio is cut short: its header promises {promised_s:.1f} s, {held_s:.1f} s are there"
+        )
 
 
 def _append(blocks: list[np.ndarray], frames: list[Any]) -> int:
