@@ -13,7 +13,8 @@ from typing import Any
 import av
 import numpy as np
 
-SAMPLE_RATE_HZ = 16_000
+from transcript import SAMPLE_RATE_HZ
+
 PCM_BYTES_PER_SAMPLE = 2
 # Shorter payloads without a container are refused: 10 ms of PCM is nobody's recording.
 MIN_BYTES = 16

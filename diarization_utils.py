@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from config import ModelSettings
-from transcript import Diarization, SpeakerTurn
+from transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
+from whisper_asr.kernels import pick_device
 
 logger = logging.getLogger(__name__)
 
-SAMPLE_RATE_HZ = 16_000
 # Shorter recordings hold nobody's turn: less than a few frames of the segmentation.
 MIN_DURATION_S = 0.1
 BATCH_SIZE = 32
@@ -42,11 +42,9 @@ class Diarizer:
         """
         # pyannote reports usage to its makers unless told otherwise before the import.
         os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
         self._lock = threading.Lock()
         self._pipeline = _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_pyannote(model, token)
-        self._pipeline.to(torch.device(device))
+        self._pipeline.to(pick_device(device))
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, repository: str) -> Diarizer | None:

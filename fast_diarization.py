@@ -24,8 +24,8 @@ from torch import Tensor
 
 from speaker_clustering import ConflictAwareClustering
 from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus
+from transcript import SAMPLE_RATE_HZ
 
-SAMPLE_RATE_HZ = 16_000
 SEGMENTATION_BATCH = 32
 EMBEDDING_BATCH = 32
 # Batch of each worker thread on a CPU: larger ones are slower there.

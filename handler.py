@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from audio_decoding import SAMPLE_RATE_HZ, decode_audio, payload_bytes
+from audio_decoding import decode_audio, payload_bytes
 from config import InferenceConfig, ModelSettings
 from diarization_utils import Diarizer
 from renderings import render
 from response import Transcript, build_transcript
 from speaker_attribution import attribute_words, split_chunks_at_speaker_changes, spoken_turns
-from transcript import AttributedWord, Diarization
+from transcript import SAMPLE_RATE_HZ, AttributedWord, Diarization
 from whisper_asr.transcriber import Transcriber, Transcription
 
 logger = logging.getLogger(__name__)

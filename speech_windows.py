@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from voice_activity import FRAME_S, SAMPLE_RATE_HZ, Speech
+from transcript import SAMPLE_RATE_HZ
+from voice_activity import FRAME_S, Speech
 
 # Silence longer than this is left out of a window; Whisper reads shorter pauses as punctuation.
 LONGEST_PAUSE_S = 1.0

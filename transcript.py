@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+SAMPLE_RATE_HZ = 16_000
+"""Of every waveform once it is decoded: what Whisper, Silero and pyannote all hear."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:

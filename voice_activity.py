@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-SAMPLE_RATE_HZ = 16_000
+from transcript import SAMPLE_RATE_HZ
+
 FRAME_SAMPLES = 512  # 32 ms
 CONTEXT_SAMPLES = 64
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ

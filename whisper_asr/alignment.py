@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from transcript import Word
+from transcript import SAMPLE_RATE_HZ, Word
 from whisper_asr.hypothesis import Hypothesis
 from whisper_asr.vocabulary import Vocabulary
 
@@ -72,7 +72,7 @@ def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Wor
     segments = split_segments(tokens, vocabulary)
     if not segments:
         return []
-    duration = hypothesis.job.waveform.size / 16_000
+    duration = hypothesis.job.waveform.size / SAMPLE_RATE_HZ
     if hypothesis.alignment is not None and hypothesis.alignment.shape[0]:
         frames = max(1, min(1500, round(duration / SECONDS_PER_FRAME)))
         begins = token_times(hypothesis.alignment, frames)

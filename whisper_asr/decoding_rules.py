@@ -20,7 +20,6 @@ class Allowed:
 
     text: bool = True
     """Text tokens; the end of text is not one of them."""
-    end: bool = True
     timestamps_from: int = 0
     timestamps_to: int = 1_501
     first: bool = False
@@ -31,7 +30,7 @@ def allowed_after(written: Sequence[int], vocabulary: Vocabulary) -> Allowed:
     """What may follow the tokens `written` since the prompt, timestamps included."""
     if not written:
         last = vocabulary.max_initial_timestamp
-        return Allowed(text=False, end=False, first=True, timestamps_to=1_501 if last is None else last + 1)
+        return Allowed(text=False, first=True, timestamps_to=1_501 if last is None else last + 1)
     after_timestamp = vocabulary.is_timestamp(written[-1])
     after_pair = after_timestamp and (len(written) < 2 or vocabulary.is_timestamp(written[-2]))
     if after_pair:

@@ -75,13 +75,13 @@ class DraftingState:
     read: list[int] = field(default_factory=list)
     """How many of each row's tokens, prompt included, the drafter's cache holds."""
 
-    def admit(self, log_mel: torch.Tensor, audio: torch.Tensor, languages: Sequence[str], task: str) -> None:
+    def admit(self, log_mel: torch.Tensor, audio: torch.Tensor, languages: Sequence[str], tasks: Sequence[str]) -> None:
         """Take new windows into the next free slots; `audio` are the larger model's states."""
         slot = len(self.prompts)
         encoder = self.drafter.encoder
         self.drafter.decoder.attach_audio(self.state, slot, audio if encoder is None else encoder(log_mel))
         vocabulary = self.drafter.vocabulary
-        self.prompts += [vocabulary.prompt(language, task) for language in languages]
+        self.prompts += [vocabulary.prompt(*options) for options in zip(languages, tasks, strict=True)]
         self.read += [0] * len(languages)
 
     def remove(self, row: int) -> None:

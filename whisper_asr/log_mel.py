@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from transformers import WhisperFeatureExtractor
 
-SAMPLE_RATE_HZ = 16_000
+from transcript import SAMPLE_RATE_HZ
+
 WINDOW_S = 30
 WINDOW_SAMPLES = WINDOW_S * SAMPLE_RATE_HZ
 N_FFT = 400

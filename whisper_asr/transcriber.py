@@ -12,8 +12,8 @@ import numpy as np
 
 from config import InferenceConfig, ModelSettings
 from speech_windows import Window, pack_windows, uncovered
-from transcript import Chunk, Word
-from voice_activity import SAMPLE_RATE_HZ, Speech, VoiceActivity, speech_regions
+from transcript import SAMPLE_RATE_HZ, Chunk, Word
+from voice_activity import VoiceActivity, speech_regions
 from whisper_asr.alignment import timed_words
 from whisper_asr.checkpoint import load_checkpoint
 from whisper_asr.decoding_loop import LOG_PROBABILITY_FLOOR, DecodingLoop, DecodingStatistics
@@ -43,7 +43,6 @@ class Transcription:
     chunks: list[Chunk] = field(default_factory=list)
     language: str | None = None
     warnings: list[str] = field(default_factory=list)
-    speech: list[Speech] = field(default_factory=list)
     statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
     timings: dict[str, float] = field(default_factory=dict)
 
@@ -95,9 +94,9 @@ class Transcriber:
         job = self._job_of(config, result.warnings)
         started = time.perf_counter()
         probabilities = self.voice_activity(waveform)
-        result.speech = speech_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
+        speech = speech_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
         result.timings["voice_activity"] = time.perf_counter() - started
-        windows = pack_windows(result.speech, probabilities, config.chunk_length_s)
+        windows = pack_windows(speech, probabilities, config.chunk_length_s)
         recording = Recording(waveform, probabilities, windows, config.chunk_length_s, job)
         drafter = self.drafter if config.assisted else None
         seconds_of_language: dict[str, float] = {}
