@@ -1,12 +1,13 @@
-# make demo | test | lint | models | compat-test
+# make demo | test | lint | models | compat-test | bench | accuracy
 PYTHON_BASE := $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
 INSTALLED := .venv/.installed
 COMPAT_INSTALLED := .venv-compat/.installed
+BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test lint models compat-test
+.PHONY: demo test lint models compat-test bench accuracy
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -27,6 +28,13 @@ models: $(BUILT)
 compat-test: $(BUILT) $(COMPAT_INSTALLED)
 	$(COMPAT_PYTHON) -m pytest -m core
 
+# benchmarks/README.md says what these measure. ARGS="--help" lists what can be chosen.
+bench: $(BUILT) $(BENCH_INSTALLED)
+	$(PYTHON) -m benchmarks.speed $(ARGS)
+
+accuracy: $(BUILT) $(BENCH_INSTALLED)
+	$(PYTHON) -m benchmarks.accuracy $(ARGS)
+
 models/%/config.json: | $(INSTALLED)
 	$(PYTHON) scripts/build_models.py $*
 
@@ -34,6 +42,10 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 	test -x $(PYTHON) || $(PYTHON_BASE) -m venv .venv
 	@echo "installing requirements-dev.txt into .venv: some minutes, once"
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@
+
+$(BENCH_INSTALLED): requirements-bench.txt | $(INSTALLED)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@
 
 $(COMPAT_INSTALLED): requirements-compat.txt | $(INSTALLED)
