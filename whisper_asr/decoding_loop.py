@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import torch
 
@@ -41,6 +41,11 @@ class DecodingStatistics:
     accepted: int = 0
     encoder_s: float = 0.0
     retries: int = 0
+
+    def add(self, other: DecodingStatistics) -> None:
+        """Count another run's figures in."""
+        for each in fields(self):
+            setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
 
 
 @dataclass
@@ -87,22 +92,24 @@ class DecodingLoop:
     ) -> Iterator[Hypothesis]:
         """Decode every job of `queue`, which may grow meanwhile; yields in the order in which they finish."""
         if queue:
-            batch = DecodingBatch(
-                self, min(batch_size, max(len(queue), 1)), drafter, statistics or DecodingStatistics(), retry
-            )
-            yield from batch.run(queue)
+            state = self.decoder.new_state(min(batch_size, len(queue)))
+            yield from DecodingBatch(self, state, drafter, statistics or DecodingStatistics(), retry).run(queue)
 
 
 class DecodingBatch:
     """The slots of one run and the windows in them."""
 
     def __init__(
-        self, loop: DecodingLoop, slots: int, drafter: Drafter | None, statistics: DecodingStatistics, retry: bool
+        self,
+        loop: DecodingLoop,
+        state: DecoderState,
+        drafter: Drafter | None,
+        statistics: DecodingStatistics,
+        retry: bool,
     ) -> None:
-        self.loop, self.slots, self.statistics, self.retry = loop, slots, statistics, retry
-        self.state: DecoderState = loop.decoder.new_state(slots)
+        self.loop, self.state, self.statistics, self.retry = loop, state, statistics, retry
         self.rows: list[Row] = []
-        self.drafting: DraftingState | None = drafter.start(slots) if drafter else None
+        self.drafting: DraftingState | None = drafter.start(state.slots) if drafter else None
         self.draft_length = DraftLength()
         self.language_weights: dict[str, float] = {}
 
@@ -119,8 +126,8 @@ class DecodingBatch:
     # Taking windows in
 
     def _admit(self, queue: deque[Job]) -> None:
-        while queue and len(self.rows) < self.slots:
-            free = min(self.slots - len(self.rows), ENCODER_BATCH)
+        while queue and len(self.rows) < self.state.slots:
+            free = min(self.state.slots - len(self.rows), ENCODER_BATCH)
             jobs = [queue.popleft()]
             # One call reads the prompts of all, so they must be of one length.
             while queue and len(jobs) < free and len(queue[0].previous) == len(jobs[0].previous):
@@ -203,8 +210,10 @@ class DecodingBatch:
         if self.drafting is None or self.draft_length.length == 0 or self.draft_length.wants_plain_step():
             return [[] for _ in self.rows], 0.0
         started = time.perf_counter()
+        drafted = self.rows[: self.draft_length.rows(len(self.rows))]
         room = min(self._limit(row) - len(row.written) for row in self.rows) - 1
-        drafts = self.drafting.draft([row.written for row in self.rows], max(0, min(self.draft_length.length, room)))
+        drafts = self.drafting.draft([row.written for row in drafted], max(0, min(self.draft_length.length, room)))
+        drafts += [[] for _ in self.rows[len(drafted) :]]
         for row, draft in zip(self.rows, drafts, strict=True):
             if row.temperature > 0:
                 draft.clear()

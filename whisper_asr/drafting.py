@@ -74,12 +74,12 @@ class DraftingState:
     prompts: list[list[int]] = field(default_factory=list)
     read: list[int] = field(default_factory=list)
     """How many of each row's tokens, prompt included, the drafter's cache holds."""
+    unheard: list[torch.Tensor | None] = field(default_factory=list)
+    """What the drafter has yet to listen to before it can draft for a row; a drafter that is of no use never does."""
 
     def admit(self, log_mel: torch.Tensor, audio: torch.Tensor, languages: Sequence[str], tasks: Sequence[str]) -> None:
         """Take new windows into the next free slots; `audio` are the larger model's states."""
-        slot = len(self.prompts)
-        encoder = self.drafter.encoder
-        self.drafter.decoder.attach_audio(self.state, slot, audio if encoder is None else encoder(log_mel))
+        self.unheard += (audio if self.drafter.encoder is None else log_mel).split(1)
         vocabulary = self.drafter.vocabulary
         self.prompts += [vocabulary.prompt(*options) for options in zip(languages, tasks, strict=True)]
         self.read += [0] * len(languages)
@@ -88,16 +88,26 @@ class DraftingState:
         """Let the last row take the place of `row`."""
         last = len(self.prompts) - 1
         if row != last:
-            self.state.move(last, row, self.read[last])
+            if self.unheard[last] is None:
+                self.state.move(last, row, self.read[last])
             self.prompts[row], self.read[row] = self.prompts[last], self.read[last]
-        del self.prompts[last], self.read[last]
+            self.unheard[row] = self.unheard[last]
+        del self.prompts[last], self.read[last], self.unheard[last]
+
+    def _listen(self, rows: int) -> None:
+        for row, heard in enumerate(self.unheard[:rows]):
+            if heard is not None:
+                encoder = self.drafter.encoder
+                self.drafter.decoder.attach_audio(self.state, row, heard if encoder is None else encoder(heard))
+                self.unheard[row] = None
 
     def rewind(self, row: int) -> None:
         """Forget what was read of `row`'s text: it is written anew."""
         self.read[row] = min(self.read[row], len(self.prompts[row]))
 
     def draft(self, written: Sequence[Sequence[int]], length: int) -> list[list[int]]:
-        """Guess up to `length` tokens that follow each row's `written`, in the larger model's ids."""
+        """Guess up to `length` tokens that follow the `written` of the first rows, in the larger model's ids."""
+        self._listen(len(written))
         own = [self.drafter.draft_ids(tokens) for tokens in written]
         drafts: list[list[int]] = [[] for _ in written]
         open_rows = [True] * len(written)
@@ -119,15 +129,15 @@ class DraftingState:
 
     def _next_tokens(self, own: Sequence[Sequence[int]]) -> list[int]:
         device = self.drafter.decoder.device
-        histories = [[*prompt, *tokens] for prompt, tokens in zip(self.prompts, own, strict=True)]
+        histories = [[*prompt, *tokens] for prompt, tokens in zip(self.prompts, own, strict=False)]
         # Rows that have less to read read their last tokens again, which changes nothing.
-        columns = max(len(history) - read for history, read in zip(histories, self.read, strict=True))
+        columns = max(len(history) - read for history, read in zip(histories, self.read, strict=False))
         places = [[max(0, len(history) - columns + j) for j in range(columns)] for history in histories]
         tokens = [[history[p] for p in row] for history, row in zip(histories, places, strict=True)]
         logits = self.drafter.decoder.step(
             torch.tensor(tokens, device=device), torch.tensor(places, device=device), self.state, columns - 1
         )
-        self.read[:] = [len(history) for history in histories]
+        self.read[: len(own)] = [len(history) for history in histories]
         rules = [allowed_after(tokens, self.drafter.vocabulary) for tokens in own]
         choice = self.drafter.rules.choose(logits[:, 0], rules)
         return [int(token) for token in choice.tokens.tolist()]
@@ -150,6 +160,11 @@ class DraftLength:
     _draft_s: float = 0.0
 
     TRIAL_STEPS = 6
+    TRIAL_ROWS = 4
+
+    def rows(self, rows: int) -> int:
+        """For how many of the rows to draft: a few, until it is known to pay."""
+        return min(rows, self.TRIAL_ROWS) if self._steps < self.TRIAL_STEPS else rows
 
     def wants_plain_step(self) -> bool:
         """Whether a step without a draft is due, to know what it costs."""

@@ -30,7 +30,7 @@ class LogMel:
         spectrum = torch.stft(padded.to(self.hann.device), N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True)[
             ..., :-1
         ]
-        mel = self.filters @ spectrum.abs().square_()
+        mel = self.filters @ torch.view_as_real(spectrum).square().sum(dim=-1)
         log_mel = mel.clamp_(min=1e-10).log10_()
         floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
         return (torch.maximum(log_mel, floor) + 4.0) / 4.0

@@ -15,15 +15,20 @@ from torch.nn import functional as F
 
 from whisper_asr.checkpoint import Checkpoint
 from whisper_asr.kernels import (
-    DenseLinear,
     Int8Linear,
     Linear,
     Precision,
     attend,
     attend_to_audio,
     attend_to_text,
+    make_linear,
     make_step_linear,
+    rows_of_step,
+    windows_encoded_together,
 )
+
+AUDIO_FRAMES = 1_500
+"""The encoder's states of a window of 30 s."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,19 @@ class Norm:
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
         return F.layer_norm(x, self.weight.shape, self.weight, self.bias)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution over time, three frames wide, as one matrix product (a sixth of the time of `F.conv1d`)."""
+
+    linear: Linear
+    stride: int
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """(batch, frames, channels in) → (batch, frames / stride, channels out)."""
+        frames = F.pad(x, (0, 0, 1, 1)).unfold(1, 3, self.stride)
+        return self.linear(frames.transpose(2, 3).flatten(2))
 
 
 class WeightReader:
@@ -47,9 +65,9 @@ class WeightReader:
     def tensor(self, name: str) -> torch.Tensor:
         return self.weights[self.prefix + name].to(self.device)
 
-    def convolution(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Weight and bias."""
-        return self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype)
+    def convolution(self, name: str, stride: int) -> Convolution:
+        weight = self.tensor(name + ".weight").transpose(1, 2).flatten(1)
+        return Convolution(make_linear(weight, self.tensor(name + ".bias"), self.dtype, AUDIO_FRAMES), stride)
 
     def norm(self, name: str) -> Norm:
         return Norm(self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype))
@@ -57,7 +75,7 @@ class WeightReader:
     def linear(self, *names: str, scale: float = 1.0) -> Linear:
         """One layer of the named ones, stacked, for many rows at once; the first is multiplied by `scale`."""
         weight, bias = self._stacked(names, scale)
-        return DenseLinear(weight.to(self.dtype), bias.to(self.dtype))
+        return make_linear(weight, bias, self.dtype, AUDIO_FRAMES)
 
     def step_linear(self, *names: str, scale: float = 1.0) -> Linear:
         """The same for the few rows of a decoding step."""
@@ -86,9 +104,10 @@ class Encoder:
         config = checkpoint.config
         self.heads = config.encoder_attention_heads
         self.dtype = dtype
+        self.together = windows_encoded_together(device)
         read = WeightReader(checkpoint, "model.encoder.", device, dtype, int8=False)
-        self.conv1 = read.convolution("conv1")
-        self.conv2 = read.convolution("conv2")
+        self.conv1 = read.convolution("conv1", stride=1)
+        self.conv2 = read.convolution("conv2", stride=2)
         self.positions = read.tensor("embed_positions.weight").to(dtype)
         scale = (config.d_model // self.heads) ** -0.5
         self.layers = [EncoderLayer(read, f"layers.{n}.", self.heads, scale) for n in range(config.encoder_layers)]
@@ -96,9 +115,12 @@ class Encoder:
 
     def __call__(self, log_mel: torch.Tensor) -> torch.Tensor:
         """(windows, mels, 3000) → (windows, 1500, width)."""
-        x = F.gelu(F.conv1d(log_mel.to(self.dtype), self.conv1[0], self.conv1[1], padding=1))
-        x = F.gelu(F.conv1d(x, self.conv2[0], self.conv2[1], stride=2, padding=1))
-        x = x.transpose(1, 2) + self.positions
+        encoded = [self._encode(windows) for windows in log_mel.to(self.dtype).split(self.together)]
+        return encoded[0] if len(encoded) == 1 else torch.cat(encoded)
+
+    def _encode(self, log_mel: torch.Tensor) -> torch.Tensor:
+        x = F.gelu(self.conv1(log_mel.transpose(1, 2)))
+        x = F.gelu(self.conv2(x)) + self.positions
         for layer in self.layers:
             x = layer(x)
         return self.norm(x)
@@ -127,9 +149,9 @@ LENGTH_STEP = 64
 class DecoderState:
     """What the decoder remembers of a batch: a slot per row, allocated once and reused by later windows.
 
-    Shapes: self_keys and self_values (layers, slots, heads, positions, d); cross_keys and cross_values
-    (layers, slots, heads, 1500, d); alignment_queries (slots, alignment heads, positions, d): what the alignment heads
-    looked for in the audio, of which their weights are computed once, when the window is done.
+    Shapes: self_keys and self_values (layers, slots, heads, positions, d); cross_keys (layers, slots, heads, 1500, d);
+    cross_values (layers, slots, heads, d, 1500); alignment_queries (slots, alignment heads, positions, d): what the
+    alignment heads looked for in the audio, of which their weights are computed once, when the window is done.
     """
 
     self_keys: torch.Tensor
@@ -147,6 +169,10 @@ class DecoderState:
         caches = (self.self_keys, self.self_values, self.cross_keys, self.cross_values)
         k, v, ck, cv = (cache[:, first:last] for cache in caches)
         return DecoderState(k, v, ck, cv, self.alignment_queries[first:last])
+
+    @property
+    def slots(self) -> int:
+        return len(self.alignment_queries)
 
     def move(self, source: int, target: int, positions: int) -> None:
         """Copy slot `source`, of which `positions` are used, over slot `target`."""
@@ -197,27 +223,28 @@ class Decoder:
         """Memory for `slots` windows."""
         d = self.width // self.heads
 
-        def cache(length: int) -> torch.Tensor:
-            return torch.zeros(len(self.layers), slots, self.heads, length, d, dtype=self.dtype, device=self.device)
+        def cache(*shape: int) -> torch.Tensor:
+            return torch.empty(len(self.layers), slots, self.heads, *shape, dtype=self.dtype, device=self.device)
 
         queries = torch.zeros(
             slots, len(self.alignment_heads), self.max_positions, d, dtype=self.dtype, device=self.device
         )
         return DecoderState(
-            cache(self.max_positions),
-            cache(self.max_positions),
-            cache(self.audio_frames),
-            cache(self.audio_frames),
+            cache(self.max_positions, d).zero_(),
+            cache(self.max_positions, d).zero_(),
+            cache(self.audio_frames, d),
+            cache(d, self.audio_frames),
             queries,
         )
 
     def attach_audio(self, state: DecoderState, slot: int, audio: torch.Tensor) -> None:
         """Keys and values of `audio`, (windows, 1500, width), for the cross-attention: into slots from `slot`."""
-        audio = audio.to(self.dtype)
         for n, layer in enumerate(self.layers):
-            k, v = (_heads(part, self.heads) for part in layer.cross_kv(audio).chunk(2, dim=-1))
-            state.cross_keys[n, slot : slot + len(audio)] = k
-            state.cross_values[n, slot : slot + len(audio)] = v
+            for k, states in enumerate(audio.to(self.dtype), start=slot):
+                state.cross_keys[n, k] = layer.cross_k(states).view(len(states), self.heads, -1).transpose(0, 1)
+                torch.addmm(
+                    layer.cross_v_bias, layer.cross_v, states.T, out=state.cross_values[n, k].view(-1, len(states))
+                )
 
     def alignment(self, state: DecoderState, slot: int, first: int, last: int) -> torch.Tensor:
         """Where the alignment heads looked at positions first … last - 1: (heads, positions, 1500), float32."""
@@ -233,7 +260,7 @@ class Decoder:
         `logits_from` columns.
         """
         rows, n = tokens.shape
-        x = self.embedding[tokens] + self.positions[positions]
+        x = self._pad((self.embedding[tokens] + self.positions[positions]).flatten(0, 1))
         # In steps, for the kernel's order of summing, and so the last bits, depend on the length.
         length = min(self.max_positions, -(-(int(positions.max()) + 1) // LENGTH_STEP) * LENGTH_STEP)
         mask = state.causal_mask(positions, length)
@@ -242,7 +269,13 @@ class Decoder:
             x = layer(x, state, index, positions, mask, length)
         if logits_from == n:
             return x.new_empty(rows, 0, 0)
-        return self.vocabulary(self.norm(x[:, logits_from:])).float()
+        last = self._pad(x[: rows * n].view(rows, n, -1)[:, logits_from:].flatten(0, 1))
+        logits = self.vocabulary(self.norm(last))[: rows * (n - logits_from)]
+        return logits.view(rows, n - logits_from, -1).float()
+
+    def _pad(self, x: torch.Tensor) -> torch.Tensor:
+        """(rows, width), with as many rows as a step computes."""
+        return F.pad(x, (0, 0, 0, rows_of_step(len(x), self.device, self.dtype) - len(x)))
 
 
 class DecoderLayer:
@@ -257,8 +290,9 @@ class DecoderLayer:
         self.self_out = read.step_linear(attention + "out_proj")
         self.cross_norm = read.norm(name + "encoder_attn_layer_norm")
         self.cross_q = read.step_linear(cross + "q_proj", scale=scale)
-        # Once a window over 1,500 frames: the format of the encoder serves it best.
-        self.cross_kv = read.linear(cross + "k_proj", cross + "v_proj")
+        self.cross_k = read.linear(cross + "k_proj")
+        self.cross_v = read.tensor(cross + "v_proj.weight").to(read.dtype)
+        self.cross_v_bias = read.tensor(cross + "v_proj.bias").to(read.dtype)[:, None]
         self.cross_out = read.step_linear(cross + "out_proj")
         self.mlp_norm = read.norm(name + "final_layer_norm")
         self.fc1, self.fc2 = read.step_linear(name + "fc1"), read.step_linear(name + "fc2")
@@ -272,17 +306,19 @@ class DecoderLayer:
         mask: torch.Tensor,
         length: int,
     ) -> torch.Tensor:
-        rows = x.shape[0]
-        q, k, v = (part.view(*x.shape[:2], self.heads, -1) for part in self.qkv(self.self_norm(x)).chunk(3, dim=-1))
-        keys, values = state.self_keys[self.index], state.self_values[self.index]
-        keys[row, :, position], values[row, :, position] = k, v
-        seen = attend_to_text(q.transpose(1, 2).contiguous(), keys[:rows, :, :length], values[:rows, :, :length], mask)
-        x = x + self.self_out(seen.transpose(1, 2).flatten(2))
+        rows, n = position.shape
+        used, unused = rows * n, len(x) - rows * n
 
-        q = _heads(self.cross_q(self.cross_norm(x)), self.heads)
-        keys, values = state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows]
-        heard = attend_to_audio(q, keys, values)
+        qkv = self.qkv(self.self_norm(x))[:used].view(rows, n, 3, self.heads, -1)
+        keys, values = state.self_keys[self.index], state.self_values[self.index]
+        keys[row, :, position], values[row, :, position] = qkv[:, :, 1], qkv[:, :, 2]
+        q = qkv[:, :, 0].transpose(1, 2).contiguous()
+        seen = attend_to_text(q, keys[:rows, :, :length], values[:rows, :, :length], mask)
+        x = x + self.self_out(F.pad(seen.transpose(1, 2).reshape(used, -1), (0, 0, 0, unused)))
+
+        q = _heads(self.cross_q(self.cross_norm(x))[:used].view(rows, n, -1), self.heads)
+        heard = attend_to_audio(q, state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows])
         for slot, head in enumerate(self.alignment_heads, start=self.alignment_slot):
             state.alignment_queries[row, slot, position] = q[:, head]
-        x = x + self.cross_out(heard.transpose(1, 2).flatten(2))
+        x = x + self.cross_out(F.pad(heard.transpose(1, 2).reshape(used, -1), (0, 0, 0, unused)))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))

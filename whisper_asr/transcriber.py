@@ -13,7 +13,7 @@ import numpy as np
 from config import InferenceConfig, ModelSettings
 from speech_windows import Window, pack_windows, uncovered
 from transcript import SAMPLE_RATE_HZ, Chunk, Word
-from voice_activity import VoiceActivity, speech_regions
+from voice_activity import Speech, VoiceActivity, speech_regions, voiced_regions
 from whisper_asr.alignment import timed_words
 from whisper_asr.checkpoint import load_checkpoint
 from whisper_asr.decoding_loop import LOG_PROBABILITY_FLOOR, DecodingLoop, DecodingStatistics
@@ -24,6 +24,7 @@ from whisper_asr.languages import language_code
 from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, Encoder
 from whisper_asr.vocabulary import Vocabulary
+from word_timing import hold_in_speech
 
 # Radford et al. 2022, section 4.5: nobody speaks where this probability is exceeded and the text is unlikely too.
 NO_SPEECH_CEILING = 0.6
@@ -45,6 +46,19 @@ class Transcription:
     warnings: list[str] = field(default_factory=list)
     statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
     timings: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of_channels(cls, channels: Sequence[Transcription]) -> Transcription:
+        """What is said of the whole when each channel was transcribed alone; the chunks stay with the channels."""
+        longest = max(channels, key=lambda channel: sum(len(chunk.words) for chunk in channel.chunks))
+        whole = cls(language=longest.language)
+        for number, channel in enumerate(channels):
+            prefix = f"channel {number}: " if len(channels) > 1 else ""
+            whole.warnings += [prefix + warning for warning in channel.warnings]
+            whole.statistics.add(channel.statistics)
+            for name, seconds in channel.timings.items():
+                whole.timings[name] = whole.timings.get(name, 0.0) + seconds
+        return whole
 
     def figures(self) -> dict[str, float]:
         """What the decoding did, for `timings`."""
@@ -97,15 +111,18 @@ class Transcriber:
         speech = speech_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
         result.timings["voice_activity"] = time.perf_counter() - started
         windows = pack_windows(speech, probabilities, config.chunk_length_s)
-        recording = Recording(waveform, probabilities, windows, config.chunk_length_s, job)
+        voiced = voiced_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
+        recording = Recording(waveform, probabilities, voiced, windows, config.chunk_length_s, job)
         drafter = self.drafter if config.assisted else None
         seconds_of_language: dict[str, float] = {}
         hypotheses = self.loop.run(recording.queue, config.batch_size, drafter, result.statistics)
         for hypothesis in hypotheses:
             chunks = recording.accept(hypothesis, self.vocabulary)
+            at = recording.windows[hypothesis.job.index].pieces[0].start
             if hypothesis.looped:
-                at = recording.windows[hypothesis.job.index].pieces[0].start
                 result.warnings.append(f"a text that repeated itself was cut in the window at {at:.1f} s")
+            elif recording.was_dropped(hypothesis):
+                result.warnings.append(f"what may be speech in the window at {at:.1f} s was too unclear to write down")
             for chunk in chunks:
                 spoken = chunk.end - chunk.start
                 seconds_of_language[chunk.language] = seconds_of_language.get(chunk.language, 0.0) + spoken
@@ -144,9 +161,16 @@ class Recording:
     """The windows of one recording, those that wait and what was heard in those that are done."""
 
     def __init__(
-        self, waveform: np.ndarray, probabilities: np.ndarray, windows: Sequence[Window], longest_s: float, options: Job
+        self,
+        waveform: np.ndarray,
+        probabilities: np.ndarray,
+        voiced: Sequence[Speech],
+        windows: Sequence[Window],
+        longest_s: float,
+        options: Job,
     ) -> None:
-        self.waveform, self.probabilities, self.longest_s, self.options = waveform, probabilities, longest_s, options
+        self.waveform, self.probabilities, self.voiced = waveform, probabilities, voiced
+        self.longest_s, self.options = longest_s, options
         self.windows: list[Window] = []
         self.looks: list[int] = []
         self.queue: deque[Job] = deque()
@@ -165,10 +189,8 @@ class Recording:
         """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
         index = hypothesis.job.index
         window = self.windows[index]
-        doubtful = hypothesis.mean_log_probability < LOG_PROBABILITY_FLOOR
-        silent = doubtful and hypothesis.no_speech_probability > NO_SPEECH_CEILING
         # A second look that is unsure found nothing: rather a gap than an invention.
-        if silent or (doubtful and self.looks[index] > 0):
+        if self.was_dropped(hypothesis) or (_is_doubtful(hypothesis) and self.looks[index] > 0):
             return []
         segments = timed_words(hypothesis, vocabulary)
         chunks = [_to_recording(words, window, hypothesis.language) for words in segments]
@@ -176,6 +198,11 @@ class Recording:
         if self.looks[index] < LOOKS:
             self._look_again(window, chunks, self.looks[index] + 1)
         return chunks
+
+    def was_dropped(self, hypothesis: Hypothesis) -> bool:
+        """Whether the text of a window's first look is not believed: unlikely, and probably nobody speaks."""
+        first_look = self.looks[hypothesis.job.index] == 0
+        return first_look and _is_doubtful(hypothesis) and hypothesis.no_speech_probability > NO_SPEECH_CEILING
 
     def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
         spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
@@ -194,10 +221,16 @@ class Recording:
         words = sorted(
             ((word, n) for n, chunk in enumerate(found) for word in chunk.words), key=lambda placed: placed[0].start
         )
+        held = hold_in_speech([word for word, _ in words], self.voiced)
+        timed = zip(held, (n for _, n in words), strict=True)
         return [
             _chunk([word for word, _ in group], found[n].language)
-            for n, group in itertools.groupby(words, key=lambda placed: placed[1])
+            for n, group in itertools.groupby(timed, key=lambda placed: placed[1])
         ]
+
+
+def _is_doubtful(hypothesis: Hypothesis) -> bool:
+    return hypothesis.mean_log_probability < LOG_PROBABILITY_FLOOR
 
 
 def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk:
