@@ -91,6 +91,11 @@ PAD_S = 0.2
 
 def speech_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]:
     """Stretches of speech from the probabilities of `VoiceActivity`, padded, in order, not overlapping."""
+    return _join(_pad(voiced_regions(probabilities, duration_s), duration_s), 0.0)
+
+
+def voiced_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]:
+    """The same without padding: where the voice itself begins and ends, to a frame or two."""
     regions: list[Speech] = []
     start: float | None = None
     for n, p in enumerate(probabilities):
@@ -101,15 +106,11 @@ def speech_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]
             start = None
     if start is not None:
         regions.append(Speech(start, duration_s))
-    return _join(_pad(_join(regions, MIN_SILENCE_S), duration_s), 0.0)
+    return [r for r in _join(regions, MIN_SILENCE_S) if r.end - r.start >= MIN_SPEECH_S]
 
 
 def _pad(regions: list[Speech], duration_s: float) -> list[Speech]:
-    return [
-        Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S))
-        for r in regions
-        if r.end - r.start >= MIN_SPEECH_S
-    ]
+    return [Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S)) for r in regions]
 
 
 def _join(regions: list[Speech], gap_s: float) -> list[Speech]:
