@@ -1,6 +1,6 @@
 """From a request's payload to a waveform, in memory.
 
-A waveform is a float32 array, shape (samples,), mono, 16 kHz, in [-1, 1].
+A waveform is a float32 array, shape (samples,), 16 kHz, in [-1, 1].
 """
 
 from __future__ import annotations
@@ -62,18 +62,27 @@ def _from_base64(text: str, max_bytes: int) -> bytes:
 
 
 def decode_audio(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> np.ndarray:
-    """Decode any container and codec that FFmpeg reads to a mono waveform at 16 kHz.
+    """Decode any container and codec that FFmpeg reads to a waveform (samples,): its channels mixed, at 16 kHz.
 
     A payload with no container is taken for 16-bit little-endian mono PCM of `pcm_rate_hz` when it looks like it.
 
     Raises:
         AudioError: nothing to decode, damaged, no audio track, or longer than `max_audio_s` seconds.
     """
+    return _decode(payload, pcm_rate_hz, max_audio_s, mix=True)[0]
+
+
+def decode_channels(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> np.ndarray:
+    """The same with its channels kept apart: (channels, samples)."""
+    return _decode(payload, pcm_rate_hz, max_audio_s, mix=False)
+
+
+def _decode(payload: bytes, pcm_rate_hz: int, max_audio_s: float, *, mix: bool) -> np.ndarray:
     try:
         with av.open(io.BytesIO(payload), mode="r", metadata_errors="ignore") as container:
-            waveform = _decode_container(container, max_audio_s)
+            waveform = _decode_container(container, max_audio_s, mix=mix)
     except av.error.InvalidDataError:
-        waveform = _decode_pcm(payload, pcm_rate_hz, max_audio_s)
+        waveform = _decode_pcm(payload, pcm_rate_hz, max_audio_s)[None]
     except av.error.FFmpegError as error:
         raise AudioError(f"inputs: the audio is damaged or cut short ({error.strerror})") from None
     if waveform.size == 0:
@@ -81,10 +90,11 @@ def decode_audio(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> np.nda
     return waveform
 
 
-def _decode_container(container: Any, max_audio_s: float) -> np.ndarray:
+def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> np.ndarray:
     if not container.streams.audio:
         raise AudioError("inputs: the file has no audio track")
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+    layout = "mono" if mix else container.streams.audio[0].codec_context.layout
+    resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ)
     blocks: list[np.ndarray] = []
     samples = 0
     try:
@@ -101,8 +111,8 @@ def _decode_container(container: Any, max_audio_s: float) -> np.ndarray:
             ) from None
     if blocks:
         _append(blocks, resampler.resample(None))
-    waveform = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
-    _check_complete(container, waveform.size / SAMPLE_RATE_HZ)
+    waveform = np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
+    _check_complete(container, waveform.shape[1] / SAMPLE_RATE_HZ)
     return np.nan_to_num(waveform, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
 
@@ -118,9 +128,9 @@ def _check_complete(container: Any, held_s: float) -> None:
 
 
 def _append(blocks: list[np.ndarray], frames: list[Any]) -> int:
-    arrays = [frame.to_ndarray().reshape(-1) for frame in frames]
+    arrays = [frame.to_ndarray() for frame in frames]
     blocks.extend(arrays)
-    return sum(array.size for array in arrays)
+    return sum(array.shape[1] for array in arrays)
 
 
 def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
@@ -134,11 +144,11 @@ def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
     samples = np.frombuffer(payload[: len(payload) // PCM_BYTES_PER_SAMPLE * PCM_BYTES_PER_SAMPLE], dtype="<i2")
     frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
     frame.sample_rate = rate_hz
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+    resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
     blocks: list[np.ndarray] = []
     for part in (frame, None):
         _append(blocks, resampler.resample(part))
-    return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
+    return np.concatenate(blocks, axis=1)[0] if blocks else np.zeros(0, np.float32)
 
 
 def _looks_like_pcm(payload: bytes) -> bool:

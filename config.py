@@ -84,6 +84,8 @@ class InferenceConfig(BaseModel):
     max_speakers: int | None = Field(default=None, ge=1)
     return_timestamps: Annotated[Literal[True, False, "segment", "word"], BeforeValidator(_bool_from_query)] = True
     diarize: Annotated[bool | None, BeforeValidator(_bool_from_query)] = None
+    channels: Literal["mix", "speakers"] = "mix"
+    """"speakers": each channel holds one speaker, as telephone systems record; nobody is guessed."""
     prompt: str | None = None
     response_format: Literal["json", "text", "srt", "vtt", "rttm"] = "json"
 
@@ -102,6 +104,16 @@ class InferenceConfig(BaseModel):
             )
         if exact is not None and not (low or 1) <= exact <= (high or exact):
             raise ValueError(f"num_speakers: {exact} lies outside min_speakers: {low} to max_speakers: {high}")
+        return self
+
+    @model_validator(mode="after")
+    def _check_channels(self) -> InferenceConfig:
+        if self.channels == "speakers":
+            for name in ("num_speakers", "min_speakers", "max_speakers"):
+                if getattr(self, name) is not None:
+                    raise ValueError(f"{name}: not with channels: 'speakers', where the channels are the speakers")
+            if self.diarize is False:
+                raise ValueError("diarize: false contradicts channels: 'speakers'; leave one of them out")
         return self
 
     @classmethod

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from audio_decoding import decode_audio, payload_bytes
+from audio_decoding import decode_audio, decode_channels, payload_bytes
 from config import InferenceConfig, ModelSettings
 from diarization_utils import Diarizer
 from renderings import render
-from response import Transcript, build_transcript
-from speaker_attribution import attribute_words, split_chunks_at_speaker_changes, spoken_turns
-from transcript import SAMPLE_RATE_HZ, AttributedWord, Diarization
+from response import build_transcript
+from speaker_attribution import attribute_words, words_of_channels, words_without_speakers
+from transcript import SAMPLE_RATE_HZ, AttributedWord, SpeakerTurn
 from whisper_asr.transcriber import Transcriber, Transcription
 
 logger = logging.getLogger(__name__)
@@ -56,13 +57,14 @@ class EndpointHandler:
         started = time.perf_counter()
         config, warnings = self._validate(data)
         payload = payload_bytes(data["inputs"], self.settings.max_payload_mb * 2**20)
-        waveform = decode_audio(payload, config.sampling_rate, self.settings.max_audio_s)
+        waveforms = self._decode(payload, config)
         decoded = time.perf_counter()
-        transcription = self.transcriber(waveform, config)
+        heard = [self.transcriber(waveform, config) for waveform in waveforms]
+        transcription = Transcription.of_channels(heard)
         transcribed = time.perf_counter()
-        diarization = self._diarize(waveform, config, transcription)
+        words, turns = self._attribute(waveforms, config, heard)
         diarized = time.perf_counter()
-        transcript = join(transcription, diarization, waveform.size / SAMPLE_RATE_HZ)
+        transcript = build_transcript(words, turns, transcription.language, waveforms.shape[1] / SAMPLE_RATE_HZ)
         answer = transcript.as_answer(timestamps=config.return_timestamps, warnings=warnings + transcription.warnings)
         if config.response_format != "json":
             answer["content"] = render(transcript, config.response_format)
@@ -88,31 +90,28 @@ class EndpointHandler:
         self.transcriber.check(config)
         return config, warnings
 
-    def _diarize(self, waveform: np.ndarray, config: InferenceConfig, heard: Transcription) -> Diarization | None:
-        """Who spoke when; None where the request or the endpoint wants no speakers."""
+    def _decode(self, payload: bytes, config: InferenceConfig) -> np.ndarray:
+        """What is transcribed: (1, samples), or (channels, samples) where every channel is a speaker."""
+        limits = config.sampling_rate, self.settings.max_audio_s
+        if config.channels == "speakers":
+            return decode_channels(payload, *limits)
+        return decode_audio(payload, *limits)[None]
+
+    def _attribute(
+        self, waveforms: np.ndarray, config: InferenceConfig, heard: list[Transcription]
+    ) -> tuple[list[AttributedWord], Sequence[SpeakerTurn] | None]:
+        """Every word with its speaker, and who spoke when; no turns where the request or the endpoint wants none."""
+        if config.channels == "speakers":
+            return words_of_channels([transcription.chunks for transcription in heard])
+        chunks = heard[0].chunks
         if self.diarizer is None or config.diarize is False:
-            return None
-        if not heard.chunks:
-            return Diarization((), ())
-        return self.diarizer(
-            waveform,
+            return words_without_speakers(chunks), None
+        if not chunks:
+            return [], ()
+        diarization = self.diarizer(
+            waveforms[0],
             num_speakers=config.num_speakers,
             min_speakers=config.min_speakers,
             max_speakers=config.max_speakers,
         )
-
-
-def join(transcription: Transcription, diarization: Diarization | None, duration: float) -> Transcript:
-    """Give every word its speaker and put the answer together."""
-    if diarization is None:
-        words = [AttributedWord(word, None, n) for n, chunk in enumerate(transcription.chunks) for word in chunk.words]
-        chunks = [(chunk, None) for chunk in transcription.chunks]
-        return build_transcript(chunks, [], words, transcription.language, duration)
-    words = attribute_words(transcription.chunks, diarization.exclusive_turns)
-    return build_transcript(
-        split_chunks_at_speaker_changes(words),
-        spoken_turns(words, diarization.turns),
-        words,
-        transcription.language,
-        duration,
-    )
+        return attribute_words(chunks, diarization.exclusive_turns), diarization.turns

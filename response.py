@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
-from transcript import AttributedWord, Chunk, SpokenTurn, Word
+from speaker_attribution import split_chunks_at_speaker_changes, spoken_turns
+from transcript import AttributedWord, SpeakerTurn, Word
 
 Seconds = Annotated[float, PlainSerializer(lambda s: round(s, 3), return_type=float)]
 Timestamp = tuple[Seconds, Seconds]
@@ -69,13 +70,16 @@ class Transcript(BaseModel):
 
 
 def build_transcript(
-    chunks: Sequence[tuple[Chunk, str | None]],
-    turns: Sequence[SpokenTurn],
-    words: Sequence[AttributedWord],
-    language: str | None,
-    duration: float,
+    words: Sequence[AttributedWord], turns: Sequence[SpeakerTurn] | None, language: str | None, duration: float
 ) -> Transcript:
-    """Put the answer together. Words are in order and joined they are the text."""
+    """Put the answer together.
+
+    Args:
+        words: in order; joined they are the text.
+        turns: who spoke when, for what overlaps; None where speakers were not asked for.
+        language: a code.
+        duration: of the recording, seconds.
+    """
     answer_words = [_answer_word(word.word, word.speaker) for word in words]
     return Transcript(
         text="".join(word.text for word in answer_words),
@@ -86,7 +90,7 @@ def build_transcript(
                 speaker=speaker,
                 words=_answer_words(chunk.words, speaker),
             )
-            for chunk, speaker in chunks
+            for chunk, speaker in split_chunks_at_speaker_changes(words)
         ],
         speakers=[
             AnswerTurn(
@@ -96,7 +100,7 @@ def build_transcript(
                 overlap=turn.overlap,
                 words=_answer_words(turn.words, turn.speaker),
             )
-            for turn in turns
+            for turn in ([] if turns is None else spoken_turns(words, turns))
         ],
         words=answer_words,
         language=language,

@@ -58,7 +58,26 @@ def attribute_words(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> li
         chunks: the transcript.
         turns: who speaks when; exclusive turns serve best. None at all: one speaker said everything.
     """
-    return smooth_speakers(nearest_speakers(chunks, turns))
+    return numbered_by_appearance(smooth_speakers(nearest_speakers(chunks, turns)))
+
+
+def numbered_by_appearance(words: Sequence[AttributedWord]) -> list[AttributedWord]:
+    """The words with their speakers renamed: who says the first word is SPEAKER_00, the next SPEAKER_01, …"""
+    names = {speaker: f"SPEAKER_{n:02d}" for n, speaker in enumerate(dict.fromkeys(word.speaker for word in words))}
+    return [replace(word, speaker=names[word.speaker]) for word in words]
+
+
+def words_without_speakers(chunks: Sequence[Chunk]) -> list[AttributedWord]:
+    """Every word of `chunks`, in order."""
+    return [AttributedWord(word, None, n) for n, chunk in enumerate(chunks) for word in chunk.words]
+
+
+def words_of_channels(channels: Sequence[Sequence[Chunk]]) -> tuple[list[AttributedWord], list[SpeakerTurn]]:
+    """The words of channels that each hold one speaker, in order of their starts, and when they were said."""
+    said = [(chunk, str(speaker)) for speaker, chunks in enumerate(channels) for chunk in chunks]
+    words = [AttributedWord(word, who, n) for n, (chunk, who) in enumerate(said) for word in chunk.words]
+    words = numbered_by_appearance(sorted(words, key=lambda said: said.word.start))
+    return words, [SpeakerTurn(w.speaker or ONLY_SPEAKER, w.word.start, w.word.end) for w in words]
 
 
 def nearest_speakers(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> list[AttributedWord]:

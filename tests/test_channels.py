@@ -1,0 +1,61 @@
+"""Recordings with one speaker on each channel, as telephone systems make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from answers import check_answer
+
+from audio_decoding import decode_audio
+
+UTTERANCES = ("2412-153948-0000.flac", "sense_and_sensibility_01_austen_64kb-0920.flac")
+
+
+def read(data: Path, name: str) -> np.ndarray:
+    return decode_audio((data / "utterances" / name).read_bytes(), 16_000, 60)
+
+
+@pytest.fixture(scope="module")
+def call(data: Path) -> np.ndarray:
+    """The second speaker, on the right, begins when the first has ended: (2, samples)."""
+    first, second = (read(data, name) for name in UTTERANCES)
+    both = np.zeros((2, first.size + second.size), np.float32)
+    both[0, : first.size], both[1, first.size :] = first, second
+    return both
+
+
+def test_each_channel_is_a_speaker(handler, wav, call: np.ndarray) -> None:
+    answer = handler({"inputs": wav(call), "parameters": {"channels": "speakers", "return_timestamps": "word"}})
+    check_answer(answer)
+    assert [turn["speaker"] for turn in answer["speakers"]] == ["SPEAKER_00", "SPEAKER_01"]
+    assert "amiable" in answer["speakers"][1]["text"]
+    assert not any(turn["overlap"] for turn in answer["speakers"])
+
+
+def test_who_speaks_first_is_the_first_speaker(handler, wav, call: np.ndarray) -> None:
+    answer = handler({"inputs": wav(call[::-1]), "parameters": {"channels": "speakers"}})
+    assert [turn["speaker"] for turn in answer["speakers"]] == ["SPEAKER_00", "SPEAKER_01"]
+    assert "amiable" in answer["speakers"][1]["text"]
+
+
+def test_both_at_once_are_both_heard(handler, wav, data: Path) -> None:
+    voices = [read(data, name) for name in UTTERANCES]
+    length = min(voice.size for voice in voices)
+    both = wav(np.stack([voice[:length] for voice in voices]))
+    answer = handler({"inputs": both, "parameters": {"channels": "speakers", "return_timestamps": "word"}})
+    check_answer(answer)
+    assert {turn["speaker"] for turn in answer["speakers"]} == {"SPEAKER_00", "SPEAKER_01"}
+    assert any(turn["overlap"] for turn in answer["speakers"])
+
+
+def test_one_channel_is_one_speaker(handler, wav, data: Path) -> None:
+    answer = handler({"inputs": wav(read(data, UTTERANCES[1])), "parameters": {"channels": "speakers"}})
+    assert {turn["speaker"] for turn in answer["speakers"]} == {"SPEAKER_00"}
+
+
+@pytest.mark.parametrize("parameter", [{"num_speakers": 2}, {"diarize": False}])
+def test_what_contradicts_it_is_refused(handler, wav, parameter: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=next(iter(parameter))):
+        handler({"inputs": wav(np.zeros(16_000)), "parameters": {"channels": "speakers", **parameter}})
