@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from benchmarks.child import ASR_MODEL, ASSISTANT_MODEL, DIARIZATION_MODEL, REPOSITORY
 from benchmarks.measures import Answer, SaidWord
+from benchmarks.second_process import SecondProcess
 from transcript import SpeakerTurn
 
 if TYPE_CHECKING:
@@ -202,14 +202,14 @@ class PeersRequest(Engine):
         from benchmarks.pyannote_default import DefaultPyannote
 
         self.seconds: dict[str, float] = {}
+        self.recogniser: SecondProcess | None = None
         diarize = self._timed(DefaultPyannote(REPOSITORY / DIARIZATION_MODEL), "diarization")
         if design == "original":
             chunked = peers.ChunkedPipeline(REPOSITORY / ASR_MODEL)
             self.answer: Callable[[np.ndarray], Answer] = peers.OriginalDesign(self._timed(chunked, "asr"), diarize)
             return
-        model = peers.FasterWhisper(peers.ctranslate2_directory(), compute_type, threads)
-        recognise = partial(model.batched if mode == "batched" else model.sequential, words=True)
-        self.answer = peers.BestPractice(self._timed(recognise, "asr"), diarize)
+        self.recogniser = SecondProcess(mode, compute_type, threads)
+        self.answer = peers.BestPractice(self._timed(self.recogniser, "asr"), diarize)
 
     def _timed(self, part: Callable[[np.ndarray], Output], name: str) -> Callable[[np.ndarray], Output]:
         def timed(waveform: np.ndarray) -> Output:
@@ -223,7 +223,10 @@ class PeersRequest(Engine):
 
     def __call__(self, prepared: np.ndarray) -> Heard:
         answer = self.answer(prepared)
-        return Heard(answer.text, answer.words, answer.turns, dict(self.seconds))
+        figures = dict(self.seconds)
+        if self.recogniser is not None:
+            figures["second_process_mb"] = self.recogniser.peak_mb
+        return Heard(answer.text, answer.words, answer.turns, figures)
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {
