@@ -20,6 +20,9 @@ from benchmarks.process import MIB, PeakMemory, age_s, peak_mb
 from benchmarks.section import Found
 from benchmarks.sounds import Sound, sound
 
+# Of `Transcription.figures`: what cannot be added up.
+RATES = frozenset({"acceptance_rate", "tokens_per_step"})
+
 
 @dataclass(frozen=True)
 class Task:
@@ -56,21 +59,27 @@ def time_sound(engine: Engine, recording: Sound) -> Found:
         started = time.perf_counter()
         heard += [engine(part) for part in prepared]
         seconds = time.perf_counter() - started
-    figures: dict[str, float] = {}
-    for one in heard:
-        figures = {name: figures.get(name, 0.0) + value for name, value in one.figures.items()}
     return {
         "seconds": seconds,
         "duration_s": recording.duration_s,
         "texts": [one.text for one in heard],
         "words": [asdict(word) for one in heard for word in one.words],
         "turns": [asdict(turn) for one in heard for turn in one.turns],
-        "figures": figures,
+        "figures": combined([one.figures for one in heard]),
         "rss_before_mb": memory.before_mb,
         "rss_peak_mb": memory.highest_mb,
         "waveform_mb": sum(part.nbytes for part in recording.parts) / MIB,
         "process_peak_mb": peak_mb(),
     }
+
+
+def combined(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """What a system says of its calls, as if they had been one: sums, but means of rates."""
+    found = {}
+    for name in dict.fromkeys(name for one in figures for name in one):
+        values = [one[name] for one in figures if name in one]
+        found[name] = sum(values) / (len(values) if name in RATES else 1)
+    return found
 
 
 def measure(task: Mapping[str, Any]) -> Found:

@@ -91,7 +91,7 @@ def report(results: Found) -> str:
 
 
 def at_a_glance(results: Found) -> Iterator[list[str]]:
-    """The ratios, each of figures from one run."""
+    """The ratios; those of figures from two runs say so."""
     systems = results.get("asr", {}).get("systems", {})
     mine = asr.ours("auto", 24).name
     for name in asr.SOUNDS:
@@ -110,7 +110,8 @@ def _ratio(systems: Found, mine: str, peer: str, name: str, what: str) -> Iterat
     if all(system in systems and name in systems[system]["sounds"] for system in (mine, peer)):
         ours, theirs = systems[mine]["sounds"][name], systems[peer]["sounds"][name]
         factor = theirs["median_s"] / ours["median_s"]
-        yield [f"{what}, {name}: {peer}", _with_score(ours), _with_score(theirs), f"{factor:.2f} ×"]
+        runs = "" if systems[mine].get("run") == systems[peer].get("run") else " (two runs)"
+        yield [f"{what}, {name}: {peer}", _with_score(ours), _with_score(theirs), f"{factor:.2f} ×{runs}"]
 
 
 def _with_score(entry: Found) -> str:
@@ -132,7 +133,10 @@ def main() -> None:
         found = section.measure(options)
         settings = f"{options.repeats} rounds{', quick' if options.quick else ''}"
         minutes = (time.perf_counter() - started) / 60
-        found["measured"] = {"machine": machine.describe(options.threads), "settings": settings, "minutes": minutes}
+        facts = machine.describe(options.threads)
+        found["measured"] = {"machine": facts, "settings": settings, "minutes": minutes}
+        for system in found.get("systems", {}).values():
+            system["run"] = facts["time"]
         results[name] = merged(results.get(name, {}), found) if options.only else found
         # After every section: what was measured stays if the next is interrupted.
         write(results, chosen.results)
