@@ -82,7 +82,7 @@ def _decode(payload: bytes, pcm_rate_hz: int, max_audio_s: float, *, mix: bool) 
         with av.open(io.BytesIO(payload), mode="r", metadata_errors="ignore") as container:
             waveform = _decode_container(container, max_audio_s, mix=mix)
     except av.error.InvalidDataError:
-        waveform = _decode_pcm(payload, pcm_rate_hz, max_audio_s)[None]
+        waveform = _decode_pcm(payload, pcm_rate_hz, max_audio_s)
     except av.error.FFmpegError as error:
         raise AudioError(f"inputs: the audio is damaged or cut short ({error.strerror})") from None
     if waveform.size == 0:
@@ -111,7 +111,7 @@ def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> np.nd
             ) from None
     if blocks:
         _append(blocks, resampler.resample(None))
-    waveform = np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
+    waveform = _joined(blocks)
     _check_complete(container, waveform.shape[1] / SAMPLE_RATE_HZ)
     return np.nan_to_num(waveform, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
@@ -133,6 +133,11 @@ def _append(blocks: list[np.ndarray], frames: list[Any]) -> int:
     return sum(array.shape[1] for array in arrays)
 
 
+def _joined(blocks: list[np.ndarray]) -> np.ndarray:
+    """Blocks (channels, samples), one after the other."""
+    return np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
+
+
 def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
     if len(payload) < MIN_BYTES or not _looks_like_pcm(payload):
         raise AudioError(
@@ -148,7 +153,7 @@ def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
     blocks: list[np.ndarray] = []
     for part in (frame, None):
         _append(blocks, resampler.resample(part))
-    return np.concatenate(blocks, axis=1)[0] if blocks else np.zeros(0, np.float32)
+    return _joined(blocks)
 
 
 def _looks_like_pcm(payload: bytes) -> bool:

@@ -89,13 +89,11 @@ MIN_SILENCE_S = 0.16
 PAD_S = 0.2
 
 
-def speech_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]:
-    """Stretches of speech from the probabilities of `VoiceActivity`, padded, in order, not overlapping."""
-    return _join(_pad(voiced_regions(probabilities, duration_s), duration_s), 0.0)
-
-
 def voiced_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]:
-    """The same without padding: where the voice itself begins and ends, to a frame or two."""
+    """Stretches of voice from the probabilities of `VoiceActivity`: where it begins and ends, to a frame or two.
+
+    In order, not overlapping.
+    """
     regions: list[Speech] = []
     start: float | None = None
     for n, p in enumerate(probabilities):
@@ -109,8 +107,9 @@ def voiced_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]
     return [r for r in _join(regions, MIN_SILENCE_S) if r.end - r.start >= MIN_SPEECH_S]
 
 
-def _pad(regions: list[Speech], duration_s: float) -> list[Speech]:
-    return [Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S)) for r in regions]
+def padded(voiced: list[Speech], duration_s: float) -> list[Speech]:
+    """Stretches of voice with PAD_S on either side, for a recogniser; those that then meet are one."""
+    return _join([Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S)) for r in voiced], 0.0)
 
 
 def _join(regions: list[Speech], gap_s: float) -> list[Speech]:

@@ -14,7 +14,7 @@ from conftest import MODELS
 from audio_decoding import decode_audio
 from config import ModelSettings
 from speech_windows import pack_windows
-from voice_activity import speech_regions
+from voice_activity import padded, voiced_regions
 from whisper_asr.decoding_loop import DecodingStatistics
 from whisper_asr.drafting import DraftLength
 from whisper_asr.hypothesis import Job
@@ -43,7 +43,7 @@ def transcriber() -> Transcriber:
 def cut_windows(transcriber: Transcriber, file: Path) -> list[np.ndarray]:
     waveform = decode_audio(file.read_bytes(), 16_000, 3600)
     probabilities = transcriber.voice_activity(waveform)
-    regions = speech_regions(probabilities, waveform.size / 16_000)
+    regions = padded(voiced_regions(probabilities, waveform.size / 16_000), waveform.size / 16_000)
     return [window.cut(waveform) for window in pack_windows(regions, probabilities, 30.0)]
 
 

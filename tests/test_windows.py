@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 
 from audio_decoding import decode_audio
 from speech_windows import Window, pack_windows, uncovered
-from voice_activity import FRAME_S, FRAME_SAMPLES, RUN_IN_FRAMES, STRETCH_FRAMES, Speech, VoiceActivity, speech_regions
+from voice_activity import (
+    FRAME_S,
+    FRAME_SAMPLES,
+    RUN_IN_FRAMES,
+    STRETCH_FRAMES,
+    Speech,
+    VoiceActivity,
+    padded,
+    voiced_regions,
+)
 
 pytestmark = pytest.mark.core
 
@@ -26,7 +35,7 @@ def recordings(draw: st.DrawFn) -> np.ndarray:
 
 @given(recordings(), st.floats(1, 30))
 def test_windows_hold_all_speech_once_and_are_short(probabilities: np.ndarray, longest_s: float) -> None:
-    regions = speech_regions(probabilities, len(probabilities) * FRAME_S)
+    regions = padded(voiced_regions(probabilities, len(probabilities) * FRAME_S), len(probabilities) * FRAME_S)
     windows = pack_windows(regions, probabilities, longest_s)
     pieces = [piece for window in windows for piece in window.pieces]
     assert all(window.duration_s <= longest_s + 1e-6 for window in windows)
@@ -37,7 +46,7 @@ def test_windows_hold_all_speech_once_and_are_short(probabilities: np.ndarray, l
 
 @given(recordings(), st.floats(0, 30))
 def test_times_come_back_in_order_and_inside(probabilities: np.ndarray, at: float) -> None:
-    regions = speech_regions(probabilities, len(probabilities) * FRAME_S)
+    regions = padded(voiced_regions(probabilities, len(probabilities) * FRAME_S), len(probabilities) * FRAME_S)
     for window in pack_windows(regions, probabilities, 30.0):
         times = [window.to_recording(t) for t in np.linspace(0, window.duration_s, 20)]
         assert times == sorted(times)
@@ -73,6 +82,6 @@ def test_voice_activity_is_the_same_in_stretches_as_in_one_run(data: Path) -> No
 
 def test_voice_activity_hears_the_phone_call_and_not_its_silence(data: Path) -> None:
     waveform = decode_audio((data / "conversations" / "phone_call.flac").read_bytes(), 16_000, 600)
-    regions = speech_regions(VoiceActivity()(waveform), waveform.size / 16_000)
+    regions = padded(voiced_regions(VoiceActivity()(waveform), waveform.size / 16_000), waveform.size / 16_000)
     assert 6.0 < regions[0].start < 7.0
     assert VoiceActivity()(np.zeros(80_000, np.float32)).max() < 0.5

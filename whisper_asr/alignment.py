@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from transcript import SAMPLE_RATE_HZ, Word
 from whisper_asr.hypothesis import Hypothesis
+from whisper_asr.log_mel import AUDIO_FRAMES
 from whisper_asr.vocabulary import Vocabulary
 
 SECONDS_PER_FRAME = 0.02
@@ -75,7 +76,7 @@ def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Wor
         return []
     duration = hypothesis.job.waveform.size / SAMPLE_RATE_HZ
     if hypothesis.alignment is not None and hypothesis.alignment.shape[0]:
-        frames = max(1, min(1500, round(duration / SECONDS_PER_FRAME)))
+        frames = max(1, min(AUDIO_FRAMES, round(duration / SECONDS_PER_FRAME)))
         begins = token_times(hypothesis.alignment, frames)
     else:
         begins = _evenly(tokens, vocabulary, duration)

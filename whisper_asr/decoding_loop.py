@@ -19,8 +19,7 @@ from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, DecoderState, Encoder
 from whisper_asr.vocabulary import Vocabulary
 
-# Radford et al. 2022, section 4.5: a text less likely, or more repetitive, than this is decoded again.
-LOG_PROBABILITY_FLOOR = -1.0
+# Radford et al. 2022, section 4.5: a text more repetitive than this is decoded again, as is an unlikely one.
 COMPRESSION_CEILING = 2.4
 TEMPERATURES = (0.0, 0.4, 0.8)
 # Windows encoded together: more gain nothing on a CPU and cost memory.
@@ -286,7 +285,7 @@ class DecodingBatch:
         return row.best
 
     def _is_doubtful(self, hypothesis: Hypothesis) -> bool:
-        if hypothesis.looped or hypothesis.mean_log_probability < LOG_PROBABILITY_FLOOR:
+        if hypothesis.looped or hypothesis.is_unlikely:
             return True
         return compression_ratio(self.loop.vocabulary.text(hypothesis.tokens)) > COMPRESSION_CEILING
 

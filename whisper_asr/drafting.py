@@ -129,9 +129,9 @@ class DraftingState:
 
     def _next_tokens(self, own: Sequence[Sequence[int]]) -> list[int]:
         device = self.drafter.decoder.device
-        histories = [[*prompt, *tokens] for prompt, tokens in zip(self.prompts, own, strict=False)]
+        histories = [[*prompt, *tokens] for prompt, tokens in zip(self.prompts[: len(own)], own, strict=True)]
         # Rows that have less to read read their last tokens again, which changes nothing.
-        columns = max(len(history) - read for history, read in zip(histories, self.read, strict=False))
+        columns = max(len(history) - read for history, read in zip(histories, self.read[: len(own)], strict=True))
         places = [[max(0, len(history) - columns + j) for j in range(columns)] for history in histories]
         tokens = [[history[p] for p in row] for history, row in zip(histories, places, strict=True)]
         logits = self.drafter.decoder.step(

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+# Radford et al. 2022, section 4.5: a text less likely than this is not to be trusted.
+LOG_PROBABILITY_FLOOR = -1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -45,6 +48,10 @@ class Hypothesis:
     @property
     def mean_log_probability(self) -> float:
         return sum(self.log_probabilities) / (len(self.log_probabilities) + 1)
+
+    @property
+    def is_unlikely(self) -> bool:
+        return self.mean_log_probability < LOG_PROBABILITY_FLOOR
 
 
 # A loop is a phrase said over and over: at least this many tokens of it, and at least this many times.

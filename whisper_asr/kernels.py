@@ -45,24 +45,21 @@ ROW_BLOCK = 32
 
 
 class BlockedLinear(PackedLinear):
-    """The same for the rows of a decoding step, (rows, in): as many as `rows_of_step` says."""
+    """The same for the rows of a decoding step, (rows, in)."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None) -> None:
         super().__init__(weight, bias, ROW_BLOCK)
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        if len(x) == ROW_BLOCK:
-            return super().__call__(x)
-        return torch.cat([super(BlockedLinear, self).__call__(block) for block in x.split(ROW_BLOCK)])
+        rows, linear = len(x), super().__call__
+        if rows % ROW_BLOCK:
+            x = F.pad(x, (0, 0, 0, -rows % ROW_BLOCK))
+        y = linear(x) if len(x) == ROW_BLOCK else torch.cat([linear(block) for block in x.split(ROW_BLOCK)])
+        return y[:rows]
 
 
 def _is_packed(device: torch.device, dtype: torch.dtype) -> bool:
     return device.type == "cpu" and dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
-
-
-def rows_of_step(rows: int, device: torch.device, dtype: torch.dtype) -> int:
-    """How many rows a decoding step of so many computes."""
-    return -(-rows // ROW_BLOCK) * ROW_BLOCK if _is_packed(device, dtype) else rows
 
 
 class Int8Linear:
@@ -141,6 +138,13 @@ def pick_precision(
     # With AMX a small bfloat16 product takes less time than rounding its input to int8 does.
     layers = automatic and not torch.cpu._is_amx_tile_supported()
     return Precision(chosen, quantization == "int8" or layers, quantization == "int8" or automatic)
+
+
+def rows_of_step(rows: int, device: torch.device, precision: Precision) -> int:
+    """How many rows to compute in a step of so many: padded once, where each `BlockedLinear` would pad anew."""
+    if precision.int8_layers or not _is_packed(device, precision.dtype):
+        return rows
+    return -(-rows // ROW_BLOCK) * ROW_BLOCK
 
 
 def make_linear(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, rows: int) -> Linear:

@@ -13,6 +13,7 @@ WINDOW_SAMPLES = WINDOW_S * SAMPLE_RATE_HZ
 N_FFT = 400
 HOP_SAMPLES = 160
 MEL_FRAMES = WINDOW_SAMPLES // HOP_SAMPLES  # 3000 frames of 10 ms
+AUDIO_FRAMES = MEL_FRAMES // 2  # of the encoder's states, 20 ms
 
 
 class LogMel:

@@ -26,9 +26,7 @@ from whisper_asr.kernels import (
     rows_of_step,
     windows_encoded_together,
 )
-
-AUDIO_FRAMES = 1_500
-"""The encoder's states of a window of 30 s."""
+from whisper_asr.log_mel import AUDIO_FRAMES
 
 
 @dataclass(frozen=True)
@@ -192,7 +190,7 @@ class Decoder:
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device, precision: Precision) -> None:
         config, dtype = checkpoint.config, precision.dtype
-        self.device, self.dtype = device, dtype
+        self.device, self.dtype, self.precision = device, dtype, precision
         self.heads, self.width = config.decoder_attention_heads, config.d_model
         self.max_positions: int = config.max_target_positions
         self.audio_frames: int = config.max_source_positions
@@ -260,7 +258,8 @@ class Decoder:
         `logits_from` columns.
         """
         rows, n = tokens.shape
-        x = self._pad((self.embedding[tokens] + self.positions[positions]).flatten(0, 1))
+        x = (self.embedding[tokens] + self.positions[positions]).flatten(0, 1)
+        x = F.pad(x, (0, 0, 0, rows_of_step(len(x), self.device, self.precision) - len(x)))
         # In steps, for the kernel's order of summing, and so the last bits, depend on the length.
         length = min(self.max_positions, -(-(int(positions.max()) + 1) // LENGTH_STEP) * LENGTH_STEP)
         mask = state.causal_mask(positions, length)
@@ -269,13 +268,8 @@ class Decoder:
             x = layer(x, state, index, positions, mask, length)
         if logits_from == n:
             return x.new_empty(rows, 0, 0)
-        last = self._pad(x[: rows * n].view(rows, n, -1)[:, logits_from:].flatten(0, 1))
-        logits = self.vocabulary(self.norm(last))[: rows * (n - logits_from)]
-        return logits.view(rows, n - logits_from, -1).float()
-
-    def _pad(self, x: torch.Tensor) -> torch.Tensor:
-        """(rows, width), with as many rows as a step computes."""
-        return F.pad(x, (0, 0, 0, rows_of_step(len(x), self.device, self.dtype) - len(x)))
+        last = x[: rows * n].view(rows, n, -1)[:, logits_from:].flatten(0, 1)
+        return self.vocabulary(self.norm(last)).view(rows, n - logits_from, -1).float()
 
 
 class DecoderLayer:

@@ -13,10 +13,10 @@ import numpy as np
 from config import InferenceConfig, ModelSettings
 from speech_windows import Window, pack_windows, uncovered
 from transcript import SAMPLE_RATE_HZ, Chunk, Word
-from voice_activity import Speech, VoiceActivity, speech_regions, voiced_regions
+from voice_activity import Speech, VoiceActivity, padded, voiced_regions
 from whisper_asr.alignment import timed_words
 from whisper_asr.checkpoint import load_checkpoint
-from whisper_asr.decoding_loop import LOG_PROBABILITY_FLOOR, DecodingLoop, DecodingStatistics
+from whisper_asr.decoding_loop import DecodingLoop, DecodingStatistics
 from whisper_asr.drafting import Drafter
 from whisper_asr.hypothesis import Hypothesis, Job
 from whisper_asr.kernels import pick_device, pick_precision
@@ -108,10 +108,10 @@ class Transcriber:
         job = self._job_of(config, result.warnings)
         started = time.perf_counter()
         probabilities = self.voice_activity(waveform)
-        speech = speech_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
-        result.timings["voice_activity"] = time.perf_counter() - started
-        windows = pack_windows(speech, probabilities, config.chunk_length_s)
         voiced = voiced_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
+        result.timings["voice_activity"] = time.perf_counter() - started
+        speech = padded(voiced, waveform.size / SAMPLE_RATE_HZ)
+        windows = pack_windows(speech, probabilities, config.chunk_length_s)
         recording = Recording(waveform, probabilities, voiced, windows, config.chunk_length_s, job)
         drafter = self.drafter if config.assisted else None
         seconds_of_language: dict[str, float] = {}
@@ -190,7 +190,7 @@ class Recording:
         index = hypothesis.job.index
         window = self.windows[index]
         # A second look that is unsure found nothing: rather a gap than an invention.
-        if self.was_dropped(hypothesis) or (_is_doubtful(hypothesis) and self.looks[index] > 0):
+        if self.was_dropped(hypothesis) or (hypothesis.is_unlikely and self.looks[index] > 0):
             return []
         segments = timed_words(hypothesis, vocabulary)
         chunks = [_to_recording(words, window, hypothesis.language) for words in segments]
@@ -202,7 +202,7 @@ class Recording:
     def was_dropped(self, hypothesis: Hypothesis) -> bool:
         """Whether the text of a window's first look is not believed: unlikely, and probably nobody speaks."""
         first_look = self.looks[hypothesis.job.index] == 0
-        return first_look and _is_doubtful(hypothesis) and hypothesis.no_speech_probability > NO_SPEECH_CEILING
+        return first_look and hypothesis.is_unlikely and hypothesis.no_speech_probability > NO_SPEECH_CEILING
 
     def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
         spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
@@ -227,10 +227,6 @@ class Recording:
             _chunk([word for word, _ in group], found[n].language)
             for n, group in itertools.groupby(timed, key=lambda placed: placed[1])
         ]
-
-
-def _is_doubtful(hypothesis: Hypothesis) -> bool:
-    return hypothesis.mean_log_probability < LOG_PROBABILITY_FLOOR
 
 
 def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk:
