@@ -26,8 +26,8 @@ import numpy as np
 
 from benchmarks import child, machine, measures, peers
 from benchmarks.child import ASR_MODEL, DIARIZATION_MODEL, REPOSITORY
-from benchmarks.engines import PRECISIONS
-from benchmarks.measures import Answer, BorderErrors, SaidWord, WordErrors
+from benchmarks.engines import PRECISIONS, said_words
+from benchmarks.measures import Answer, BorderErrors, WordErrors
 from benchmarks.peers import write_json
 from benchmarks.recordings import CONVERSATION, DATA, NO_SPEECH, UTTERANCE, Recording, find_recordings
 from transcript import Diarization, SpeakerTurn
@@ -85,12 +85,7 @@ class Ours:
         if self.given_speakers and recording.turns:
             parameters["num_speakers"] = len(recording.speakers)
         answer = self.handler({"inputs": recording.content, "parameters": parameters})
-        words = (
-            SaidWord(word["text"], word["timestamp"][0], word["timestamp"][1], turn["speaker"])
-            for turn in answer["speakers"]
-            for word in turn["words"]
-        )
-        return Answer(answer["text"], tuple(words), self.turns)
+        return Answer(answer["text"], said_words(answer), self.turns)
 
     def _diarize(self, *audio: Any, **limits: Any) -> Diarization:
         """The handler's diarizer; its turns, which the answer only shows through words, are noted."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks import child
 from benchmarks.engines import System
-from benchmarks.measured_process import Task, rounds
+from benchmarks.measured_process import Task, rounds, summary
 from benchmarks.measures import WordErrors, word_errors
 from benchmarks.section import Found, Options, Section, markdown_table, number
 from benchmarks.sounds import UTTERANCES, sound
@@ -88,33 +88,22 @@ def measure(options: Options) -> Found:
     planned = tasks(options)
     runs = rounds(planned, options.repeats, options.threads, slow=[system.name for system in transformers()])
     systems = {
-        task.system.name: {"options": asdict(task.system), **summary(runs[task.system.name])}
+        task.system.name: {"options": asdict(task.system), **summary(runs[task.system.name], describe)}
         for task in planned
         if task.system.name in runs
     }
     return {"systems": systems}
 
 
-def summary(runs: Sequence[Found]) -> Found:
-    """Medians over the rounds; texts and scores are those of the first."""
-    sounds = {name: _summary_of(name, [run["sounds"][name] for run in runs]) for name in runs[0]["sounds"]}
-    return {"ready_s": statistics.median(run["ready_s"] for run in runs), "sounds": sounds}
-
-
-def _summary_of(name: str, entries: Sequence[Found]) -> Found:
+def describe(name: str, entries: Sequence[Found]) -> Found:
+    """Texts and scores of the first round."""
     first = entries[0]
-    seconds = [entry["seconds"] for entry in entries]
-    median_s = statistics.median(seconds)
     tokens = sum(token_count(text) for text in first["texts"])
     return {
-        "seconds": seconds,
-        "median_s": median_s,
-        "rtf": median_s / first["duration_s"],
         "words": sum(len(text.split()) for text in first["texts"]),
         "tokens": tokens,
-        "tokens_per_s": tokens / median_s,
+        "tokens_per_s": tokens / statistics.median(entry["seconds"] for entry in entries),
         "wer": word_error_rate(name, first["texts"]),
-        "peak_mb": max(entry["rss_peak_mb"] for entry in entries),
         "figures": first["figures"],
         "texts": first["texts"],
     }

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from benchmarks.engines import System
-from benchmarks.measured_process import Task, rounds
+from benchmarks.measured_process import Task, rounds, summary
 from benchmarks.measures import diarization_error_rate
 from benchmarks.section import Found, Options, Section, markdown_table, number
 from benchmarks.sounds import sound
@@ -33,23 +33,13 @@ def measure(options: Options) -> Found:
     systems = [System(PROJECT, "our diarizer"), System(PEER, "pyannote")]
     planned = [Task(system, sounds) for system in systems if options.wants(system.name)]
     runs = rounds(planned, options.repeats, options.threads, slow=[PEER])
-    return {"systems": {name: summary(found) for name, found in runs.items()}}
+    return {"systems": {name: summary(found, describe) for name, found in runs.items()}}
 
 
-def summary(runs: Sequence[Found]) -> Found:
-    """Medians of the seconds over the rounds; turns and DER of the first."""
-    found = {}
-    for name, entry in runs[0]["sounds"].items():
-        seconds = [run["sounds"][name]["seconds"] for run in runs]
-        found[name] = {
-            "seconds": seconds,
-            "median_s": statistics.median(seconds),
-            "rtf": statistics.median(seconds) / entry["duration_s"],
-            "der": error_rate(name, entry["turns"]),
-            "speakers": len({turn["speaker"] for turn in entry["turns"]}),
-            "peak_mb": max(run["sounds"][name]["rss_peak_mb"] for run in runs),
-        }
-    return {"ready_s": statistics.median(run["ready_s"] for run in runs), "sounds": found}
+def describe(name: str, entries: Sequence[Found]) -> Found:
+    """Turns and DER of the first round."""
+    turns = entries[0]["turns"]
+    return {"der": error_rate(name, turns), "speakers": len({turn["speaker"] for turn in turns})}
 
 
 def error_rate(name: str, turns: Sequence[Found]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.child import ASR_MODEL, ASSISTANT_MODEL, DIARIZATION_MODEL, REPOSITORY
 from benchmarks.measures import Answer, SaidWord
+from benchmarks.recordings import wav
 from benchmarks.second_process import SecondProcess
 from transcript import SpeakerTurn
 
@@ -175,19 +176,21 @@ class OurRequest(Engine):
         self.parameters = {"assisted": assisted, "batch_size": batch_size, "return_timestamps": "word"}
 
     def prepare(self, waveform: np.ndarray) -> bytes:
-        from benchmarks.load import wav
-
         return wav(waveform)
 
     def __call__(self, prepared: bytes) -> Heard:
         answer = self.handler({"inputs": prepared, "parameters": self.parameters})
-        words = tuple(
-            SaidWord(word["text"], word["timestamp"][0], word["timestamp"][1], turn["speaker"])
-            for turn in answer["speakers"]
-            for word in turn["words"]
-        )
         figures = {name: value for name, value in answer["timings"].items() if isinstance(value, (int, float))}
-        return Heard(answer["text"], words, figures=figures)
+        return Heard(answer["text"], said_words(answer), figures=figures)
+
+
+def said_words(answer: Mapping[str, Any]) -> tuple[SaidWord, ...]:
+    """The words of the handler's answer, with their speakers."""
+    return tuple(
+        SaidWord(word["text"], word["timestamp"][0], word["timestamp"][1], turn["speaker"])
+        for turn in answer["speakers"]
+        for word in turn["words"]
+    )
 
 
 class PeersRequest(Engine):
@@ -206,10 +209,12 @@ class PeersRequest(Engine):
         diarize = self._timed(DefaultPyannote(REPOSITORY / DIARIZATION_MODEL), "diarization")
         if design == "original":
             chunked = peers.ChunkedPipeline(REPOSITORY / ASR_MODEL)
-            self.answer: Callable[[np.ndarray], Answer] = peers.OriginalDesign(self._timed(chunked, "asr"), diarize)
+            self.answer: Callable[[np.ndarray], Answer] = peers.Design(
+                self._timed(chunked, "asr"), diarize, peers.join_by_nearest_end
+            )
             return
         self.recogniser = SecondProcess(mode, compute_type, threads)
-        self.answer = peers.BestPractice(self._timed(self.recogniser, "asr"), diarize)
+        self.answer = peers.Design(self._timed(self.recogniser, "asr"), diarize, peers.join_by_overlap)
 
     def _timed(self, part: Callable[[np.ndarray], Output], name: str) -> Callable[[np.ndarray], Output]:
         def timed(waveform: np.ndarray) -> Output:

@@ -7,12 +7,10 @@ with the original endpoint (https://huggingface.co/blog/asr-diarization).
 from __future__ import annotations
 
 import base64
-import io
 import json
 import subprocess
 import sys
 import time
-import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,8 +22,8 @@ import requests
 
 from benchmarks import child
 from benchmarks.process import rss_mb
+from benchmarks.recordings import DATA, find_recordings, wav
 from benchmarks.section import Found, Options, Section, markdown_table, number
-from transcript import SAMPLE_RATE_HZ
 
 PERCENTILES = (50, 90, 95, 99)
 TIMEOUT_S = 600
@@ -60,22 +58,8 @@ def cases(quick: bool) -> Iterator[Case]:
 
 def clips() -> dict[int, bytes]:
     """The audio by its seconds: the original benchmark's clip of 8 s, and a minute of a telephone conversation."""
-    # Here, for that module writes WAV files with `wav` of this one.
-    from benchmarks.recordings import DATA, find_recordings
-
     (phone_call,) = find_recordings(DATA, ["phone_call"])
     return {8: (DATA / "formats" / "benchmark_8s.wav").read_bytes(), 60: wav(np.tile(phone_call.waveform, 2))}
-
-
-def wav(waveform: np.ndarray) -> bytes:
-    """A waveform, (samples,), float32, 16 kHz, as the bytes of a WAV file of 16 bits."""
-    file = io.BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(SAMPLE_RATE_HZ)
-        out.writeframes((waveform.clip(-1, 1) * 32767).astype("<i2").tobytes())
-    return file.getvalue()
 
 
 @contextmanager

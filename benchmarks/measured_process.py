@@ -8,9 +8,10 @@ Whatever a system keeps, it keeps to itself, and the process's peak memory is th
 from __future__ import annotations
 
 import os
+import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -112,6 +113,26 @@ def rounds(tasks: Sequence[Task], repeats: int, threads: int, slow: Iterable[str
                 continue
             _report(n, task, found[task.system.name][-1])
     return dict(found)
+
+
+def summary(runs: Sequence[Found], describe: Callable[[str, Sequence[Found]], Found]) -> Found:
+    """Rounds of one system as one: medians of the times, the largest memory, and what `describe` adds to a sound.
+
+    `describe` is given a sound's name and its entries of all rounds.
+    """
+    sounds = {}
+    for name, first in runs[0]["sounds"].items():
+        entries = [run["sounds"][name] for run in runs]
+        seconds = [entry["seconds"] for entry in entries]
+        median_s = statistics.median(seconds)
+        sounds[name] = {
+            "seconds": seconds,
+            "median_s": median_s,
+            "rtf": median_s / first["duration_s"],
+            "peak_mb": max(entry["rss_peak_mb"] for entry in entries),
+            **describe(name, entries),
+        }
+    return {"ready_s": statistics.median(run["ready_s"] for run in runs), "sounds": sounds}
 
 
 def _report(n: int, task: Task, result: Found) -> None:

@@ -10,7 +10,7 @@ width of what is left out around a border: the usual "± 0.25 s" is 0.5.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -258,24 +258,26 @@ def start_errors(reference: Sequence[SpeakerTurn], words: Sequence[SaidWord]) ->
     For turns with exact borders. Left out: turns that begin while another's goes on, and those that begin within
     ABUTTING_S of the end of one of the same speaker.
     """
-    borders = [
-        turn.start
-        for turn in reference
-        if not _within_another(turn.start, turn, reference)
-        and not any(_same_speaker(turn, one) and abs(one.end - turn.start) <= ABUTTING_S for one in reference)
-    ]
+    borders = _clear_borders(reference, border=lambda turn: turn.start, opposite=lambda turn: turn.end)
     return BorderErrors(_distances(borders, [word.start for word in words]))
 
 
 def end_errors(reference: Sequence[SpeakerTurn], words: Sequence[SaidWord]) -> BorderErrors:
     """From where each turn ends to the nearest end of a word; the same turns are left out, by their ends."""
-    borders = [
-        turn.end
-        for turn in reference
-        if not _within_another(turn.end, turn, reference)
-        and not any(_same_speaker(turn, one) and abs(one.start - turn.end) <= ABUTTING_S for one in reference)
-    ]
+    borders = _clear_borders(reference, border=lambda turn: turn.end, opposite=lambda turn: turn.start)
     return BorderErrors(_distances(borders, [word.end for word in words]))
+
+
+def _clear_borders(
+    reference: Sequence[SpeakerTurn], border: Callable[[SpeakerTurn], float], opposite: Callable[[SpeakerTurn], float]
+) -> list[float]:
+    """A border of each turn that neither lies in another's speech nor meets the opposite one of the same speaker."""
+    return [
+        border(turn)
+        for turn in reference
+        if not _within_another(border(turn), turn, reference)
+        and not any(_same_speaker(turn, one) and abs(opposite(one) - border(turn)) <= ABUTTING_S for one in reference)
+    ]
 
 
 def _within_another(time: float, turn: SpeakerTurn, reference: Iterable[SpeakerTurn]) -> bool:

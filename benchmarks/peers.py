@@ -1,7 +1,7 @@
 """What the project is compared with: other ways to the same answer, on the same weights, greedy.
 
 Speech to text: `FasterWhisper`, and transformers' `ChunkedPipeline` and `SequentialPipeline`.
-Who said what: `OriginalDesign` (the blog post that this project's design comes from) and `BestPractice`.
+Who said what: `original_design` (the blog post that this project's design comes from) and `best_practice`.
 
 Waveforms are float32, (samples,), mono, 16 kHz; times are seconds.
 """
@@ -173,38 +173,30 @@ Recognise = Callable[[np.ndarray], Recognised]
 Diarize = Callable[[np.ndarray], Diarization]
 
 
-class OriginalDesign:
-    """huggingface.co/blog/asr-diarization: the chunked pipeline, pyannote, and a join by the nearest end of a chunk."""
-
-    def __init__(self, recognise: Recognise, diarize: Diarize) -> None:
-        """Put together from a `ChunkedPipeline` and pyannote's own pipeline."""
-        self.recognise, self.diarize = recognise, diarize
-
-    def __call__(self, waveform: np.ndarray) -> Answer:
-        heard, diarization = self.recognise(waveform), self.diarize(waveform)
-        return Answer(heard.text, join_by_nearest_end(heard.segments, diarization.turns), diarization.turns)
+Join = Callable[[Recognised, Diarization], tuple[SaidWord, ...]]
 
 
-class BestPractice:
-    """As whisperX does it: batched decoding with word times, then each word to the speaker it overlaps most."""
+@dataclass(frozen=True)
+class Design:
+    """A recogniser, pyannote and a join, one after the other."""
 
-    def __init__(self, recognise: Recognise, diarize: Diarize) -> None:
-        """Put together from `FasterWhisper.batched` with words, int8, and pyannote's own pipeline."""
-        self.recognise, self.diarize = recognise, diarize
+    recognise: Recognise
+    diarize: Diarize
+    join: Join
 
     def __call__(self, waveform: np.ndarray) -> Answer:
         heard, diarization = self.recognise(waveform), self.diarize(waveform)
-        return Answer(heard.text, words_by_overlap(heard.words, diarization.exclusive_turns), diarization.turns)
+        return Answer(heard.text, self.join(heard, diarization), diarization.turns)
 
 
-def join_by_nearest_end(chunks: Sequence[Word], turns: Sequence[SpeakerTurn]) -> tuple[SaidWord, ...]:
+def join_by_nearest_end(heard: Recognised, diarization: Diarization) -> tuple[SaidWord, ...]:
     """The original's join, its flaws included: chunks left over are lost, and every turn takes one at least.
 
     Chunks know no words' times: their words are spread over them evenly. (The original fails without turns.)
     """
     said: list[SaidWord] = []
-    left = list(chunks)
-    for turn in merge_turns(turns):
+    left = list(heard.segments)
+    for turn in merge_turns(diarization.turns):
         if not left:
             break
         nearest = int(np.argmin([abs(chunk.end - turn.end) for chunk in left]))
@@ -231,9 +223,10 @@ def spread(chunk: Word, speaker: str) -> list[SaidWord]:
     ]
 
 
-def words_by_overlap(words: Sequence[Word], turns: Sequence[SpeakerTurn]) -> tuple[SaidWord, ...]:
-    """Each word with the speaker who talks for most of it, else with the one who talks nearest to it."""
-    return tuple(SaidWord(word.text, word.start, word.end, _speaker_of(word, turns)) for word in words)
+def join_by_overlap(heard: Recognised, diarization: Diarization) -> tuple[SaidWord, ...]:
+    """As whisperX: each word with the speaker who talks for most of it, else with the one who talks nearest to it."""
+    turns = diarization.exclusive_turns
+    return tuple(SaidWord(word.text, word.start, word.end, _speaker_of(word, turns)) for word in heard.words)
 
 
 def _speaker_of(word: Word, turns: Sequence[SpeakerTurn]) -> str | None:
@@ -278,21 +271,25 @@ class Kept(Generic[Heard]):
         return self.read(dataclasses.asdict(heard))
 
 
-def original_design(threads: int, fresh: bool) -> OriginalDesign:
+def original_design(threads: int, fresh: bool) -> Design:
+    """huggingface.co/blog/asr-diarization: the chunked pipeline, pyannote, and a join by the nearest end of a chunk."""
+
     def load() -> Recognise:
         torch.set_num_threads(threads)
         return ChunkedPipeline(REPOSITORY / ASR_MODEL)
 
     recognise = Kept("transformers-chunked", ("transformers",), load, read_recognised, fresh)
-    return OriginalDesign(recognise, kept_pyannote(threads, fresh))
+    return Design(recognise, kept_pyannote(threads, fresh), join_by_nearest_end)
 
 
-def best_practice(threads: int, fresh: bool) -> BestPractice:
+def best_practice(threads: int, fresh: bool) -> Design:
+    """faster-whisper in batches with word times, pyannote, and a join by the largest overlap."""
+
     def load() -> Recognise:
         return partial(FasterWhisper(ctranslate2_directory(), "int8", threads).batched, words=True)
 
     recognise = Kept("faster-whisper-int8", ("faster-whisper", "ctranslate2"), load, read_recognised, fresh)
-    return BestPractice(recognise, kept_pyannote(threads, fresh))
+    return Design(recognise, kept_pyannote(threads, fresh), join_by_overlap)
 
 
 def kept_pyannote(threads: int, fresh: bool) -> Kept[Diarization]:

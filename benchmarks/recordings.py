@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import os
+import wave
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,7 +25,6 @@ import numpy as np
 
 from audio_decoding import decode_audio
 from benchmarks.child import REPOSITORY
-from benchmarks.load import wav
 from transcript import SAMPLE_RATE_HZ, SpeakerTurn
 
 DATA = Path(os.environ.get("SPEECH_DATA", REPOSITORY.parent / "shared" / "data"))
@@ -135,19 +136,23 @@ def read_stm(path: Path) -> tuple[SpokenSegment, ...]:
     return tuple(sorted(segments, key=lambda segment: segment.start))
 
 
+def read_conversation(rttm: Path) -> Recording:
+    """The conversation that an RTTM file describes; the audio and perhaps an STM file lie beside it."""
+    stm = rttm.with_suffix(".stm")
+    segments = read_stm(stm) if stm.is_file() else ()
+    return Recording(
+        rttm.stem,
+        CONVERSATION,
+        rttm.with_suffix(".flac").read_bytes(),
+        read_rttm(rttm),
+        segments,
+        " ".join(segment.text for segment in segments) if segments else None,
+        exact=rttm.stem.startswith(EXACT_PREFIXES),
+    )
+
+
 def _conversations(directory: Path) -> Iterable[Recording]:
-    for rttm in sorted(directory.glob("*.rttm")):
-        stm = rttm.with_suffix(".stm")
-        segments = read_stm(stm) if stm.is_file() else ()
-        yield Recording(
-            rttm.stem,
-            CONVERSATION,
-            rttm.with_suffix(".flac").read_bytes(),
-            read_rttm(rttm),
-            segments,
-            " ".join(segment.text for segment in segments) if segments else None,
-            exact=rttm.stem.startswith(EXACT_PREFIXES),
-        )
+    return map(read_conversation, sorted(directory.glob("*.rttm")))
 
 
 def _utterances(data: Path) -> Iterable[Recording]:
@@ -170,6 +175,17 @@ def _without_speech(directory: Path) -> Iterable[Recording]:
         yield Recording(path.stem, NO_SPEECH, path.read_bytes())
     for name, waveform in signals().items():
         yield Recording(name, NO_SPEECH, wav(waveform))
+
+
+def wav(waveform: np.ndarray) -> bytes:
+    """A waveform, (samples,), float32, 16 kHz, as the bytes of a WAV file of 16 bits."""
+    file = io.BytesIO()
+    with wave.open(file, "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE_HZ)
+        out.writeframes((waveform.clip(-1, 1) * 32767).astype("<i2").tobytes())
+    return file.getvalue()
 
 
 def signals() -> dict[str, np.ndarray]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 
 from benchmarks import asr
 from benchmarks.engines import System
-from benchmarks.measured_process import Task, rounds
+from benchmarks.measured_process import Task, rounds, summary
 from benchmarks.measures import SaidWord, speaker_word_error_rate, word_speaker_accuracy
 from benchmarks.section import Found, Options, Section, markdown_table, number
 from benchmarks.sounds import sound
@@ -42,24 +41,18 @@ def measure(options: Options) -> Found:
     planned += [Task(system, sounds if options.everything else QUICK_SOUNDS) for system in (CAREFUL_PEER, ORIGINAL)]
     planned = [task for task in planned if options.wants(task.system.name)]
     runs = rounds(planned, options.repeats, options.threads, slow=[PEER.name, CAREFUL_PEER.name, ORIGINAL.name])
-    return {"systems": {name: summary(found) for name, found in runs.items()}}
+    return {"systems": {name: summary(found, describe) for name, found in runs.items()}}
 
 
-def summary(runs: Sequence[Found]) -> Found:
-    """Medians of the seconds over the rounds; scores of the first."""
-    found = {}
-    for name, entry in runs[0]["sounds"].items():
-        seconds = [run["sounds"][name]["seconds"] for run in runs]
-        found[name] = {
-            "seconds": seconds,
-            "median_s": statistics.median(seconds),
-            "rtf": statistics.median(seconds) / entry["duration_s"],
-            "wer": asr.word_error_rate(name, entry["texts"]),
-            **word_scores(name, entry["words"]),
-            "peak_mb": max(_peak_mb(run["sounds"][name]) for run in runs),
-            "figures": entry["figures"],
-        }
-    return {"ready_s": statistics.median(run["ready_s"] for run in runs), "sounds": found}
+def describe(name: str, entries: Sequence[Found]) -> Found:
+    """Scores of the first round; the memory of all processes that a system has."""
+    first = entries[0]
+    return {
+        "wer": asr.word_error_rate(name, first["texts"]),
+        **word_scores(name, first["words"]),
+        "peak_mb": max(_peak_mb(entry) for entry in entries),
+        "figures": first["figures"],
+    }
 
 
 def _peak_mb(entry: Found) -> float:

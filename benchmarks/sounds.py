@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from audio_decoding import decode_audio
-from benchmarks.recordings import DATA, LONGEST_S, UTTERANCE, SpokenSegment, find_recordings, read_rttm, read_stm
+from benchmarks.recordings import CONVERSATION, DATA, UTTERANCE, SpokenSegment, find_recordings, read_conversation
 from transcript import SAMPLE_RATE_HZ, SpeakerTurn
 
 # Half a minute at most: decoded one at a time.
@@ -58,25 +56,16 @@ def sound(name: str) -> Sound:
     return _conversation(name)
 
 
-def _path(name: str) -> Path:
-    return DATA / "conversations" / f"{name}.flac"
-
-
 def _conversation(name: str) -> Sound:
-    stm, rttm = _path(name).with_suffix(".stm"), _path(name).with_suffix(".rttm")
-    segments = read_stm(stm) if stm.is_file() else ()
-    said = (" ".join(segment.text for segment in segments),) if segments else ()
-    return Sound(name, (_waveform(name),), said, read_rttm(rttm) if rttm.is_file() else (), segments)
-
-
-def _waveform(name: str) -> np.ndarray:
-    return decode_audio(_path(name).read_bytes(), SAMPLE_RATE_HZ, LONGEST_S)
+    found = read_conversation(DATA / CONVERSATION / f"{name}.rttm")
+    said = (found.transcript,) if found.transcript else ()
+    return Sound(name, (found.waveform,), said, found.turns, found.segments)
 
 
 def _minutes(minutes: float) -> np.ndarray:
     """Filled piece by piece: the parts of three hours would be another three hours of memory."""
     filled, waveform = 0, np.zeros(round(minutes * 60 * SAMPLE_RATE_HZ), np.float32)
-    parts = [_waveform(name) for name in GROWTH_PARTS]
+    parts = [_conversation(name).parts[0] for name in GROWTH_PARTS]
     n = 0
     while filled < waveform.size:
         part = parts[n % len(parts)][: waveform.size - filled]
