@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,12 @@ class EndpointHandler:
 
     def __init__(self, path: str = "") -> None:
         self.settings = ModelSettings()
-        repository = path or "."
+        # Every thread that calls PyTorch has worker threads of its own: models loaded in one and called in another,
+        # as the host does, have twice as many as there are cores, and take half as long again.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="models")
+        self._thread.submit(self._load, path or ".").result()
+
+    def _load(self, repository: str) -> None:
         self.transcriber = Transcriber(self.settings, repository)
         self.diarizer = Diarizer.from_settings(self.settings, repository)
 
@@ -42,7 +48,7 @@ class EndpointHandler:
             RuntimeError: what could not be done.
         """
         try:
-            return self._answer(data)
+            return self._thread.submit(self._answer, data).result()
         except ValueError as error:
             logger.info("request refused: %s", error)
             raise
