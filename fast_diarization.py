@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ from torch import Tensor
 from speaker_clustering import ConflictAwareClustering
 from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus
 from transcript import SAMPLE_RATE_HZ
+from voice_splitting import Change, speaker_changes, split_voices
 
 SEGMENTATION_BATCH = 32
 EMBEDDING_BATCH = 32
@@ -38,6 +40,8 @@ FBANK_LENGTH = SAMPLE_RATE_HZ // 40
 BLOCK, CONTEXT = 400, 100
 BLOCKS_PER_BATCH = 8
 FRAMES_PER_S = 50
+# Under this name a file that is being diarized carries the frames of its embedding.
+FRAMES = "embedding_frames"
 # A voice needs this much speech to be embedded; alone if it has as much alone, else also where others talk.
 MIN_FRAMES = 3
 MIN_CLEAN_FRAMES = 15
@@ -134,7 +138,8 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
 class LocalSpeakerDiarization(WindowedSpeakerDiarization):
     """The bundle that `scripts/build_models.py` writes: pyannote's segmentation-3.0 and the CAM++ embedding.
 
-    CAM++'s frame layers run once over the recording, in blocks.
+    CAM++'s frame layers run once over the recording, in blocks. They also tell where segmentation takes two people for
+    one voice.
     """
 
     def __init__(self, bundle: Path) -> None:
@@ -149,7 +154,7 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         )
         self._expects_num_speakers = False
         self.klustering = "ConflictAwareClustering"
-        self.clustering = ConflictAwareClustering()
+        self.clustering = ConflictAwareClustering(len(self._segmentation.model.specifications.classes))
         self._embedding = _CampEmbedding(bundle / config["embedding"])
         self.instantiate({"segmentation": {"min_duration_off": 0.0}})
 
@@ -157,6 +162,31 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         super().to(device)
         self._embedding.to(device)
         return self
+
+    def get_segmentations(self, file: Any, hook: Callable[..., None] | None = None) -> SlidingWindowFeature:
+        """Who speaks in each window: (windows, frames, parts * voices), as `split_voices` has them."""
+        segmentations = super().get_segmentations(file, hook=hook)
+        window = segmentations.sliding_window
+        waveform, _ = self._segmentation.model.audio(file)
+        file[FRAMES] = frames = self._embedding.frames(waveform[0].cpu().numpy())
+        active = np.nan_to_num(segmentations.data)
+        alone = self._at_embedding_rate(active * (active.sum(axis=2, keepdims=True) < 2), window)
+        pairs = zip(alone, range(0, len(frames), round(window.step * FRAMES_PER_S)), strict=False)
+        offset = frames.mean(dim=0, dtype=torch.float32)
+
+        @torch.inference_mode()
+        def changes(pair: tuple[np.ndarray, int]) -> list[list[Change]]:
+            talks, first = pair
+            heard = frames[first : first + len(talks)].float() - offset
+            padded = torch.nn.functional.pad(heard, (0, 0, 0, len(talks) - len(heard)))
+            return speaker_changes(
+                padded, torch.from_numpy(talks), FRAMES_PER_S, partial(self._embedding.final, offset)
+            )
+
+        found = map_on_threads(changes, pairs, self._embedding.device)
+        receptive_field = self._segmentation.model.receptive_field
+        times = receptive_field.start + receptive_field.duration / 2 + np.arange(active.shape[1]) * receptive_field.step
+        return SlidingWindowFeature(split_voices(active, times, found), window)
 
     def get_embeddings(
         self,
@@ -167,16 +197,17 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
     ) -> np.ndarray:
         """(windows, frames, speakers) of 0 and 1 -> (windows, speakers, dimension); NaN for who does not speak."""
         window = binary_segmentations.sliding_window
-        waveform, _ = self._segmentation.model.audio(file)
-        frames = self._embedding.frames(waveform[0].cpu().numpy())
         active = np.nan_to_num(binary_segmentations.data)
         least = MIN_CLEAN_FRAMES * active.shape[1] / (window.duration * FRAMES_PER_S)
-        masks = clean_masks(active, least if exclude_overlap else -1)
+        masks = self._at_embedding_rate(clean_masks(active, least if exclude_overlap else -1), window)
+        return self._embedding.pool(file[FRAMES], masks, round(window.step * FRAMES_PER_S))
+
+    def _at_embedding_rate(self, masks: np.ndarray, window: SlidingWindow) -> np.ndarray:
+        """(windows, frames of the segmentation, speakers) -> (windows, frames of the embedding, speakers)."""
         receptive_field = self._segmentation.model.receptive_field
         centres = (np.arange(round(window.duration * FRAMES_PER_S)) + 0.5) / FRAMES_PER_S
         nearest = np.rint((centres - receptive_field.start - receptive_field.duration / 2) / receptive_field.step)
-        masks = masks[:, np.clip(nearest.astype(int), 0, active.shape[1] - 1)]
-        return self._embedding.pool(frames, masks, round(window.step * FRAMES_PER_S))
+        return masks[:, np.clip(nearest.astype(int), 0, masks.shape[1] - 1)]
 
 
 class _CampEmbedding:
@@ -221,6 +252,11 @@ class _CampEmbedding:
         parts = map_on_threads(run, range(0, blocks, BLOCKS_PER_BATCH), self.device)
         return torch.cat(parts)[: -(-fbank_frames // 2)]
 
+    def final(self, offset: Tensor, statistics: Tensor) -> Tensor:
+        """The network's last layer: (n, 2 * channels), means less `offset` and deviations -> (n, dimension)."""
+        found: Tensor = self.network.xvector["dense"](statistics + torch.nn.functional.pad(offset, (0, len(offset))))
+        return found
+
     @torch.inference_mode()
     def pool(self, frames: Tensor, masks: np.ndarray, step: int) -> np.ndarray:
         """Mean and deviation of each voice's frames, by matrix products, then the network's last layer.
@@ -247,8 +283,8 @@ class _CampEmbedding:
             mean = window @ weights / total.clamp(min=1)
             squares = _windows(stretch.T.square(), size, step, count) @ weights
             variance = (squares - total * mean.square()) / (total - 1).clamp(min=1)
-            statistics = torch.cat([mean + offset[:, None], variance.clamp(min=0).sqrt()], dim=1).transpose(1, 2)
-            found = self.network.xvector["dense"](statistics.flatten(0, 1)).view(count, -1, EMBEDDING_SIZE)
+            statistics = torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1).transpose(1, 2)
+            found = self.final(offset, statistics.flatten(0, 1)).view(count, -1, EMBEDDING_SIZE)
             embeddings.append(found.masked_fill(total.transpose(1, 2) < MIN_FRAMES, torch.nan).cpu().numpy())
         return np.concatenate(embeddings)
 

@@ -30,8 +30,14 @@ class ConflictAwareClustering(BaseClustering):
 
     expects_num_clusters = False
 
-    def __init__(self) -> None:
+    def __init__(self, voices: int) -> None:
+        """
+        Args:
+            voices: how many segmentation tells apart in a window; columns beyond are later parts of the same voices,
+                as `voice_splitting.split_voices` has them, and may be anybody.
+        """
         super().__init__(metric="cosine", constrained_assignment=True)
+        self.voices = voices
 
     def __call__(
         self,
@@ -52,18 +58,34 @@ class ConflictAwareClustering(BaseClustering):
             Persons (windows, speakers), similarities (windows, speakers, persons), centroids (persons, dimension).
         """
         assert segmentations is not None
+        windows, speakers, dimension = embeddings.shape
+        parts = segmentations.data.reshape(windows, -1, speakers // self.voices, self.voices).swapaxes(1, 2)
+        persons, similarities, centroids = self._cluster(
+            embeddings.reshape(-1, self.voices, dimension),
+            SlidingWindowFeature(parts.reshape(-1, parts.shape[2], self.voices), segmentations.sliding_window),
+            (num_clusters, min_clusters, max_clusters),
+        )
+        return persons.reshape(windows, speakers), similarities.reshape(windows, speakers, -1), centroids
+
+    def _cluster(
+        self,
+        embeddings: np.ndarray,
+        segmentations: SlidingWindowFeature,
+        limits: tuple[int | None, int | None, int | None],
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same for windows without later parts; `limits`: exactly, at least and at most so many persons."""
         active = segmentations.data.sum(axis=1) > 0
         assigned = None
         for share in ACTIVE_SHARES:
             voices, windows, _ = self.filter_embeddings(embeddings, segmentations=segmentations, min_active_ratio=share)
             if len(voices) < 2:
                 continue
-            exact, least, most = self.set_num_clusters(len(voices), num_clusters, min_clusters, max_clusters)
+            exact, least, most = self.set_num_clusters(len(voices), *limits)
             voices = voices / np.linalg.norm(voices, axis=1, keepdims=True)
             persons = _persons(voices, windows, len(embeddings), exact, least, most)
             centroids = np.stack([voices[members].mean(axis=0) for members in persons])
             assigned = self._assign(embeddings, active, centroids)
-            if num_clusters is None or len(np.unique(assigned[0][active])) == num_clusters:
+            if limits[0] is None or len(np.unique(assigned[0][active])) == limits[0]:
                 return assigned
         return assigned or _one_person(embeddings)
 
