@@ -21,6 +21,7 @@ import torchaudio.compliance.kaldi as kaldi
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from safetensors.torch import load_file
+from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from speaker_clustering import ConflictAwareClustering
@@ -40,6 +41,8 @@ FBANK_LENGTH = SAMPLE_RATE_HZ // 40
 BLOCK, CONTEXT = 400, 100
 BLOCKS_PER_BATCH = 8
 FRAMES_PER_S = 50
+# Windows' votes are averaged over so many frames of the segmentation (0.15 s; 0.12 to 0.5 s serve words alike).
+VOTE_FRAMES = 9
 # Under this name a file that is being diarized carries the frames of its embedding.
 FRAMES = "embedding_frames"
 # A voice needs this much speech to be embedded; alone if it has as much alone, else also where others talk.
@@ -201,6 +204,20 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         least = MIN_CLEAN_FRAMES * active.shape[1] / (window.duration * FRAMES_PER_S)
         masks = self._at_embedding_rate(clean_masks(active, least if exclude_overlap else -1), window)
         return self._embedding.pool(file[FRAMES], masks, round(window.step * FRAMES_PER_S))
+
+    @staticmethod
+    def to_diarization(segmentations: SlidingWindowFeature, count: SlidingWindowFeature) -> SlidingWindowFeature:
+        """Who talks in each frame: as many as `count` says, those for whom most windows vote.
+
+        Where windows are at odds about a border, neighbouring frames would be tossed to and fro, and a word with them.
+
+        Args:
+            segmentations: (windows, frames, persons), 0 or 1; NaN where a window does not know the person.
+            count: (frames, 1).
+        """
+        votes = uniform_filter1d(segmentations.data, VOTE_FRAMES, axis=1, mode="nearest")
+        steady = SlidingWindowFeature(votes, segmentations.sliding_window)
+        return SpeakerDiarization.to_diarization(steady, count)
 
     def _at_embedding_rate(self, masks: np.ndarray, window: SlidingWindow) -> np.ndarray:
         """(windows, frames of the segmentation, speakers) -> (windows, frames of the embedding, speakers)."""
