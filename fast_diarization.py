@@ -2,7 +2,7 @@
 
 pyannote cuts windows of 10 s every second and runs the embedding network anew for each of up to three speakers in
 each window, silent ones included. Here the network's frame layers run once, and every (window, speaker) pair pools
-its own frames. Both classes override public methods only.
+its own frames; segmentation shares what its windows share. Both classes override public methods only.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from torch import Tensor
 
 from speaker_clustering import ConflictAwareClustering
 from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus
+from speaker_segmentation import OverlappingWindows
 from transcript import SAMPLE_RATE_HZ
 from voice_splitting import Change, speaker_changes, split_voices
 
@@ -39,7 +40,7 @@ FBANK_LENGTH = SAMPLE_RATE_HZ // 40
 # Fbank frames (10 ms) of a block and of the context on either side; the network halves the frame rate. CAM++ mixes
 # in the mean of what it sees, so much longer blocks would draw two voices together.
 BLOCK, CONTEXT = 400, 100
-BLOCKS_PER_BATCH = 8
+BLOCKS_PER_BATCH = 4
 FRAMES_PER_S = 50
 # Windows' votes are averaged over so many frames of the segmentation (0.15 s; 0.12 to 0.5 s serve words alike).
 VOTE_FRAMES = 9
@@ -70,8 +71,22 @@ def map_on_threads(function: Callable[[Item], Result], items: Iterable[Item], de
         torch.set_num_threads(threads)
 
 
+def even_batch(count: int, most: int) -> int:
+    """Size of the batches, at most `most`, of which each worker of `map_on_threads` has as many as the others."""
+    rounds = -(-count // (most * torch.get_num_threads()))
+    return max(1, -(-count // (rounds * torch.get_num_threads())))
+
+
 class WindowedSpeakerDiarization(SpeakerDiarization):
     """Any pyannote pipeline whose embedding model has `forward_frames`: frames once per window, then pooling."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        inference = self._segmentation
+        self.infer: Callable[[Tensor], np.ndarray] = inference.infer
+        if OverlappingWindows.serves(inference.model, round(inference.step * SAMPLE_RATE_HZ)):
+            network = OverlappingWindows(inference.model, half=has_bfloat16(torch.device("cpu")))
+            self.infer = lambda windows: inference.conversion(network(windows)).numpy()
 
     @classmethod
     def from_pipeline(cls, pipeline: SpeakerDiarization) -> SpeakerDiarization:
@@ -103,7 +118,7 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
             return super().get_segmentations(file, hook=hook)
         waveform, rate_hz = model.audio(file)
         windows = _windows(waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz))
-        batches = map_on_threads(inference.infer, windows.split(CPU_BATCH), inference.device)
+        batches = map_on_threads(self.infer, windows.split(even_batch(len(windows), CPU_BATCH)), inference.device)
         sliding_window = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
         return SlidingWindowFeature(np.concatenate(batches), sliding_window)
 
@@ -126,7 +141,7 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         waveform, _ = self._audio(file)
         windows = _windows(waveform, round(window.duration * rate_hz), round(window.step * rate_hz))
         device = self._embedding.device
-        batch = CPU_BATCH if device.type == "cpu" else self.embedding_batch_size
+        batch = even_batch(len(masks), CPU_BATCH) if device.type == "cpu" else self.embedding_batch_size
         pairs = zip(windows[: len(masks)].split(batch), masks.split(batch), strict=True)
 
         @torch.inference_mode()
@@ -243,8 +258,7 @@ class _CampEmbedding:
     def to(self, device: torch.device) -> None:
         self.device = device
         self.network.to(device)
-        native = torch.cuda.is_bf16_supported() if device.type == "cuda" else torch.cpu._is_avx512_bf16_supported()
-        self.half = bool(native) and device.type in ("cpu", "cuda")
+        self.half = has_bfloat16(device)
 
     def frames(self, waveform: np.ndarray) -> Tensor:
         """(samples,) at 16 kHz -> (frames, channels) at 50 Hz: what the network makes of each moment."""
@@ -255,9 +269,11 @@ class _CampEmbedding:
         # Mirrored at both ends: digital silence would bend the means.
         padded = torch.from_numpy(np.pad(waveform, (before, max(0, total - before - len(waveform))), mode="symmetric"))
 
+        batch = even_batch(blocks, BLOCKS_PER_BATCH)
+
         @torch.inference_mode()
         def run(first: int) -> Tensor:
-            count = min(BLOCKS_PER_BATCH, blocks - first)
+            count = min(batch, blocks - first)
             start = first * BLOCK * FBANK_SHIFT
             length = (count * BLOCK + 2 * CONTEXT - 1) * FBANK_SHIFT + FBANK_LENGTH
             features = _fbank(padded[start : start + length]).unfold(0, BLOCK + 2 * CONTEXT, BLOCK).transpose(1, 2)
@@ -266,7 +282,7 @@ class _CampEmbedding:
                 frames = self.network.forward_frames(features)
             return frames[..., CONTEXT // 2 : (CONTEXT + BLOCK) // 2].transpose(1, 2).flatten(0, 1)
 
-        parts = map_on_threads(run, range(0, blocks, BLOCKS_PER_BATCH), self.device)
+        parts = map_on_threads(run, range(0, blocks, batch), self.device)
         return torch.cat(parts)[: -(-fbank_frames // 2)]
 
     def final(self, offset: Tensor, statistics: Tensor) -> Tensor:
@@ -304,6 +320,13 @@ class _CampEmbedding:
             found = self.final(offset, statistics.flatten(0, 1)).view(count, -1, EMBEDDING_SIZE)
             embeddings.append(found.masked_fill(total.transpose(1, 2) < MIN_FRAMES, torch.nan).cpu().numpy())
         return np.concatenate(embeddings)
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def clean_masks(active: np.ndarray, least: float) -> np.ndarray:

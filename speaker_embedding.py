@@ -140,7 +140,7 @@ class FinalLayer(nn.Module):
         self.nonlinear = _norm_relu(out_channels, affine=False)
 
     def forward(self, statistics: Tensor) -> Tensor:
-        out: Tensor = self.nonlinear(self.linear(statistics.unsqueeze(-1)).squeeze(-1))
+        out: Tensor = self.nonlinear(F.linear(statistics, self.linear.weight.squeeze(-1)))
         return out
 
 

@@ -47,7 +47,7 @@ def speaker_changes(frames: Tensor, alone: Tensor, frames_per_s: int, embed: Emb
         alone: (n, voices), 1 where only this voice talks.
     """
     size = round(GRID_S * frames_per_s)
-    blocks, talks = (part.unflatten(0, (-1, size)).double() for part in (frames, alone))
+    blocks, talks = (part.unflatten(0, (-1, size)) for part in (frames, alone))
     counts, sums, squares = (
         torch.cat([total.new_zeros(1, *total.shape[1:]), total.cumsum(dim=0)])
         for total in (talks.sum(dim=1), talks.mT @ blocks, talks.mT @ blocks.square())
@@ -58,16 +58,16 @@ def speaker_changes(frames: Tensor, alone: Tensor, frames_per_s: int, embed: Emb
         count = (counts[last, voice] - counts[first, voice])[:, None]
         mean = (sums[last, voice] - sums[first, voice]) / count
         variance = (squares[last, voice] - squares[first, voice] - count * mean.square()) / (count - 1)
-        return torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1).float()
+        return torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1)
 
     def changes(first: int, last: int, voice: int) -> list[Change]:
         count = counts[first : last + 1, voice]
         cuts = first + torch.nonzero((count - count[0] >= least) & (count[-1] - count >= least)).flatten()
         if not len(cuts):
             return []
-        before = statistics(torch.full_like(cuts, first), cuts, voice)
-        after = statistics(cuts, torch.full_like(cuts, last), voice)
-        similarity, at = cosine_similarity(embed(before), embed(after)).min(dim=0)
+        starts, ends = torch.full_like(cuts, first), torch.full_like(cuts, last)
+        before, after = embed(statistics(torch.cat([starts, cuts]), torch.cat([cuts, ends]), voice)).chunk(2)
+        similarity, at = cosine_similarity(before, after).min(dim=0)
         if similarity >= SAME_PERSON_SIMILARITY:
             return []
         cut = int(cuts[at])

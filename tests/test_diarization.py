@@ -68,6 +68,30 @@ def test_phone_call(diarizer):
 
 @needs_model
 @needs_data
+def test_readers_that_segmentation_takes_for_one_are_told_apart(diarizer):
+    """Half of this recording's voices are two readers'; 0.20 and more when only whole voices are clustered."""
+    waveform = read("three_speakers_overlap")
+    found = diarizer(waveform)
+    assert len(speakers(found)) == 3
+    assert error_rate("three_speakers_overlap", found.turns, len(waveform) / RATE_HZ) <= 0.12
+
+
+@needs_model
+@needs_data
+@pytest.mark.parametrize(("half", "most"), [(False, 0.001), (True, 0.02)])
+def test_segmentation_of_overlapping_windows_is_that_of_each(diarizer, half, most):
+    from speaker_segmentation import OverlappingWindows
+
+    inference = diarizer._pipeline._segmentation
+    windows = torch.from_numpy(read("ami_dev00")).unfold(0, 10 * RATE_HZ, RATE_HZ)[:, None]
+    each = inference.infer(windows.contiguous())
+    together = inference.conversion(OverlappingWindows(inference.model, half)(windows)).numpy()
+    assert each.sum() > 0
+    assert (each != together).any(axis=2).mean() <= most
+
+
+@needs_model
+@needs_data
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_the_number_of_speakers_is_respected(diarizer, count):
     assert len(speakers(diarizer(read("phone_call"), num_speakers=count))) == count
