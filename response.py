@@ -31,6 +31,7 @@ class AnswerChunk(BaseModel):
     text: str
     timestamp: Timestamp
     speaker: str | None = None
+    language: str | None = None
     words: list[AnswerWord]
 
 
@@ -88,6 +89,7 @@ def build_transcript(
                 text=chunk.text,
                 timestamp=(chunk.start, chunk.end),
                 speaker=speaker,
+                language=chunk.language or None,
                 words=_answer_words(chunk.words, speaker),
             )
             for chunk, speaker in split_chunks_at_speaker_changes(words)

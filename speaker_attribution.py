@@ -69,13 +69,15 @@ def numbered_by_appearance(words: Sequence[AttributedWord]) -> list[AttributedWo
 
 def words_without_speakers(chunks: Sequence[Chunk]) -> list[AttributedWord]:
     """Every word of `chunks`, in order."""
-    return [AttributedWord(word, None, n) for n, chunk in enumerate(chunks) for word in chunk.words]
+    return [AttributedWord(word, None, n, chunk.language) for n, chunk in enumerate(chunks) for word in chunk.words]
 
 
 def words_of_channels(channels: Sequence[Sequence[Chunk]]) -> tuple[list[AttributedWord], list[SpeakerTurn]]:
     """The words of channels that each hold one speaker, in order of their starts, and when they were said."""
     said = [(chunk, str(speaker)) for speaker, chunks in enumerate(channels) for chunk in chunks]
-    words = [AttributedWord(word, who, n) for n, (chunk, who) in enumerate(said) for word in chunk.words]
+    words = [
+        AttributedWord(word, who, n, chunk.language) for n, (chunk, who) in enumerate(said) for word in chunk.words
+    ]
     words = numbered_by_appearance(sorted(words, key=lambda said: said.word.start))
     return words, [SpeakerTurn(w.speaker or ONLY_SPEAKER, w.word.start, w.word.end) for w in words]
 
@@ -90,7 +92,7 @@ def nearest_speakers(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> l
         for speaker in dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: turn.start))
     }
     return [
-        AttributedWord(word, _nearest(word, timelines), number)
+        AttributedWord(word, _nearest(word, timelines), number, chunk.language)
         for number, chunk in enumerate(chunks)
         for word in chunk.words
     ]
@@ -172,7 +174,7 @@ def _simultaneous_speech(turns: Sequence[SpeakerTurn]) -> Iterable[tuple[float, 
 def split_chunks_at_speaker_changes(words: Sequence[AttributedWord]) -> list[tuple[Chunk, str | None]]:
     """The transcript's chunks, each cut where its speaker changes; (chunk, speaker) in order."""
     pieces = []
-    for (_, speaker), group in groupby(words, key=lambda word: (word.chunk, word.speaker)):
+    for (_, speaker, language), group in groupby(words, key=lambda word: (word.chunk, word.speaker, word.language)):
         piece = tuple(word.word for word in group)
-        pieces.append((Chunk(piece, piece[0].start, max(word.end for word in piece)), speaker))
+        pieces.append((Chunk(piece, piece[0].start, max(word.end for word in piece), language), speaker))
     return pieces

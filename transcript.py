@@ -63,6 +63,8 @@ class AttributedWord:
     speaker: str | None
     chunk: int
     """Index of the word's chunk in the transcript."""
+    language: str = ""
+    """The chunk's language, a code."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from conftest import MODELS
+from transformers import WhisperFeatureExtractor
 
 from audio_decoding import decode_audio
 from config import ModelSettings
 from speech_windows import pack_windows
 from voice_activity import padded, voiced_regions
+from whisper_asr.checkpoint import Checkpoint, load_checkpoint
 from whisper_asr.decoding_loop import DecodingStatistics
-from whisper_asr.drafting import DraftLength
+from whisper_asr.drafting import Drafter, DraftLength
 from whisper_asr.hypothesis import Job
+from whisper_asr.kernels import pick_precision
 from whisper_asr.transcriber import Transcriber
+from whisper_asr.vocabulary import Vocabulary
 
 FEW_FILES = ["conversations/phone_call.flac", "conversations/ami_trn07.flac", "formats/benchmark_8s.wav"]
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
@@ -132,16 +137,44 @@ def test_drafting_does_not_change_a_token(
         assert assisted.steps < 0.7 * plain.steps
 
 
-def random_drafter(directory: Path) -> Path:
+def random_drafter(directory: Path, mel_bins: int = 80) -> Path:
     """A Whisper that has learnt nothing, in whisper-base's vocabulary."""
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     torch.manual_seed(0)
     small = {"d_model": 64, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128}
     heads = {"encoder_attention_heads": 1, "decoder_attention_heads": 1}
-    config = WhisperConfig.from_pretrained(MODELS / "whisper-base", **small, **heads)
+    config = WhisperConfig.from_pretrained(MODELS / "whisper-base", num_mel_bins=mel_bins, **small, **heads)
     WhisperForConditionalGeneration(config).save_pretrained(directory)
     for file in (MODELS / "whisper-base").iterdir():
         if file.suffix in (".json", ".txt") and file.name != "config.json":
             shutil.copy(file, directory)
+    WhisperFeatureExtractor(feature_size=mel_bins).save_pretrained(directory)
     return directory
+
+
+def test_a_drafter_with_other_mel_bands_hears_with_its_own(windows: list[np.ndarray], tmp_path: Path) -> None:
+    """As whisper-tiny (80) for whisper-large-v3 (128)."""
+    transcriber = make_transcriber(str(random_drafter(tmp_path, mel_bins=128)))
+    statistics = DecodingStatistics()
+    assisted = decode(transcriber, windows[:2], 2, assisted=True, statistics=statistics)
+    assert assisted == decode(transcriber, windows[:2], 2)
+    assert statistics.drafted > 0
+
+
+def drafter_of(drafter: Checkpoint) -> Drafter:
+    target, cpu = load_checkpoint(str(MODELS / "whisper-base")), torch.device("cpu")
+    return Drafter(drafter, Vocabulary(target), target, cpu, pick_precision("float32", "none", cpu))
+
+
+def test_a_drafter_without_common_tokens_is_refused() -> None:
+    drafter = load_checkpoint(str(MODELS / "whisper-tiny.en"))
+    foreign = {token if token.startswith("<|") else f"zq{n}": n for token, n in drafter.vocabulary.items()}
+    with pytest.raises(RuntimeError, match=r"only 0 of its .* text tokens exist there"):
+        drafter_of(replace(drafter, vocabulary=foreign))
+
+
+def test_a_drafter_for_another_sampling_rate_is_refused() -> None:
+    drafter = load_checkpoint(str(MODELS / "whisper-tiny.en"))
+    with pytest.raises(RuntimeError, match="8000 Hz, the other at 16000 Hz"):
+        drafter_of(replace(drafter, extractor=WhisperFeatureExtractor(sampling_rate=8_000)))

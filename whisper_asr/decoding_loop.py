@@ -142,7 +142,7 @@ class DecodingBatch:
         self.statistics.encoder_s += time.perf_counter() - started
         self.rows += self._read_prompts(jobs, slot)
         if self.drafting:
-            self.drafting.admit(log_mel, audio, [row.language for row in self.rows[slot:]], [job.task for job in jobs])
+            self.drafting.admit(jobs, [row.language for row in self.rows[slot:]], log_mel, audio)
 
     def _read_prompts(self, jobs: list[Job], slot: int) -> list[Row]:
         vocabulary, decoder = self.loop.vocabulary, self.loop.decoder

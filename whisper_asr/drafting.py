@@ -5,18 +5,22 @@ The draft never changes the text: a guess counts only where the larger model wou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 
 from whisper_asr.checkpoint import Checkpoint
 from whisper_asr.decoding_rules import DecodingRules, allowed_after
+from whisper_asr.hypothesis import Job
 from whisper_asr.kernels import Precision
+from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, DecoderState, Encoder
 from whisper_asr.vocabulary import Vocabulary, token_map
 
 LONGEST_DRAFT = 8
+# A drafter of whose text tokens fewer exist in the other vocabulary would hardly ever finish a word.
+LEAST_COMMON = 0.1
 
 
 class Drafter:
@@ -30,25 +34,22 @@ class Drafter:
         device: torch.device,
         precision: Precision,
     ) -> None:
+        """
+        Raises:
+            RuntimeError: this model cannot draft for that one; the message says why.
+        """
         self.vocabulary = Vocabulary(checkpoint)
         self.to_target = token_map(self.vocabulary, target)
         self.from_target = token_map(target, self.vocabulary)
-        if len(self.to_target) < self.vocabulary.size // 10:
-            raise RuntimeError(
-                f"ASSISTANT_MODEL {checkpoint.name!r} cannot draft for {target_checkpoint.name!r}: only "
-                f"{len(self.to_target)} of its {self.vocabulary.size} tokens exist there"
-            )
+        _check_pair(checkpoint, target_checkpoint, self.vocabulary, self.to_target)
         self.space = next(i for i, content in self.vocabulary.token_bytes.items() if content == b" ")
         self.decoder = Decoder(checkpoint, device, precision)
         self.rules = DecodingRules(self.vocabulary, device)
-        self.encoder = (
-            None if _shares_encoder(checkpoint, target_checkpoint) else Encoder(checkpoint, device, precision.dtype)
-        )
-        if self.encoder and checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
-            raise RuntimeError(
-                f"ASSISTANT_MODEL {checkpoint.name!r} hears {checkpoint.config.num_mel_bins} mel bands where "
-                f"{target_checkpoint.name!r} hears {target_checkpoint.config.num_mel_bins}"
-            )
+        self.encoder = self.log_mel = None
+        if not _shares_encoder(checkpoint, target_checkpoint):
+            self.encoder = Encoder(checkpoint, device, precision.dtype)
+            if checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
+                self.log_mel = LogMel(checkpoint.extractor, device)
 
     def start(self, slots: int) -> DraftingState:
         """Memory for drafting `slots` windows at once."""
@@ -57,6 +58,17 @@ class Drafter:
     def draft_ids(self, tokens: Sequence[int]) -> list[int]:
         """Tokens of the larger model in this one's vocabulary; a space stands for one that is missing."""
         return [self.from_target.get(token, self.space) for token in tokens]
+
+
+def _check_pair(drafter: Checkpoint, target: Checkpoint, vocabulary: Vocabulary, common: Mapping[int, int]) -> None:
+    pair = f"ASSISTANT_MODEL {drafter.name!r} cannot draft for {target.name!r}: "
+    text_tokens = vocabulary.token_bytes
+    shared = sum(token in text_tokens for token in common)
+    if shared < len(text_tokens) * LEAST_COMMON:
+        raise RuntimeError(f"{pair}only {shared} of its {len(text_tokens)} text tokens exist there")
+    rates_hz = drafter.extractor.sampling_rate, target.extractor.sampling_rate
+    if rates_hz[0] != rates_hz[1]:
+        raise RuntimeError(f"{pair}it hears audio at {rates_hz[0]} Hz, the other at {rates_hz[1]} Hz")
 
 
 def _shares_encoder(drafter: Checkpoint, target: Checkpoint) -> bool:
@@ -77,12 +89,18 @@ class DraftingState:
     unheard: list[torch.Tensor | None] = field(default_factory=list)
     """What the drafter has yet to listen to before it can draft for a row; a drafter that is of no use never does."""
 
-    def admit(self, log_mel: torch.Tensor, audio: torch.Tensor, languages: Sequence[str], tasks: Sequence[str]) -> None:
-        """Take new windows into the next free slots; `audio` are the larger model's states."""
-        self.unheard += (audio if self.drafter.encoder is None else log_mel).split(1)
+    def admit(self, jobs: Sequence[Job], languages: Sequence[str], log_mel: torch.Tensor, audio: torch.Tensor) -> None:
+        """Take new windows into the next free slots; `log_mel` and `audio` are the larger model's input and states."""
+        if self.drafter.encoder is None:
+            heard = audio
+        elif self.drafter.log_mel is None:
+            heard = log_mel
+        else:
+            heard = self.drafter.log_mel([job.waveform for job in jobs])
+        self.unheard += heard.split(1)
         vocabulary = self.drafter.vocabulary
-        self.prompts += [vocabulary.prompt(*options) for options in zip(languages, tasks, strict=True)]
-        self.read += [0] * len(languages)
+        self.prompts += [vocabulary.prompt(language, job.task) for language, job in zip(languages, jobs, strict=True)]
+        self.read += [0] * len(jobs)
 
     def remove(self, row: int) -> None:
         """Let the last row take the place of `row`."""

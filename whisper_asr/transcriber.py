@@ -121,7 +121,7 @@ class Transcriber:
             at = recording.windows[hypothesis.job.index].pieces[0].start
             if hypothesis.looped:
                 result.warnings.append(f"a text that repeated itself was cut in the window at {at:.1f} s")
-            elif recording.was_dropped(hypothesis):
+            elif recording.was_dropped(hypothesis) and self.vocabulary.text(hypothesis.tokens).strip():
                 result.warnings.append(f"what may be speech in the window at {at:.1f} s was too unclear to write down")
             for chunk in chunks:
                 spoken = chunk.end - chunk.start
