@@ -31,6 +31,8 @@ NO_SPEECH_CEILING = 0.6
 # Speech that no word covers, longer than this, is decoded again from there; so often.
 UNCOVERED_S = 1.0
 LOOKS = 2
+# An unlikely text of a window of this length or more is not kept: its halves are decoded instead.
+SHORTEST_HALVED_S = 4.0
 # Longest time a word is taken to cover, so that one stretched over a lost sentence does not hide it.
 WORD_COVERS_S = 1.0
 # Half of Whisper's text context (448) is left for the text; the prompt keeps its end (openai/whisper).
@@ -173,6 +175,8 @@ class Recording:
         self.longest_s, self.options = longest_s, options
         self.windows: list[Window] = []
         self.looks: list[int] = []
+        self.halves: set[int] = set()
+        """Windows that were part of a longer one, of whose text nothing was kept."""
         self.queue: deque[Job] = deque()
         self._chunks: list[list[Chunk]] = []
         for window in windows:
@@ -192,6 +196,9 @@ class Recording:
         # A second look that is unsure found nothing: rather a gap than an invention.
         if self.was_dropped(hypothesis) or (hypothesis.is_unlikely and self.looks[index] > 0):
             return []
+        if hypothesis.is_unlikely and window.duration_s >= SHORTEST_HALVED_S:
+            self._look_at_halves(window)
+            return []
         segments = timed_words(hypothesis, vocabulary)
         chunks = [_to_recording(words, window, hypothesis.language) for words in segments]
         self._chunks[index] = chunks
@@ -200,9 +207,17 @@ class Recording:
         return chunks
 
     def was_dropped(self, hypothesis: Hypothesis) -> bool:
-        """Whether the text of a window's first look is not believed: unlikely, and probably nobody speaks."""
-        first_look = self.looks[hypothesis.job.index] == 0
-        return first_look and hypothesis.is_unlikely and hypothesis.no_speech_probability > NO_SPEECH_CEILING
+        """Whether a text is not believed: unlikely, and probably nobody speaks, or it is unlikely for a second time."""
+        index = hypothesis.job.index
+        silent = self.looks[index] == 0 and hypothesis.no_speech_probability > NO_SPEECH_CEILING
+        return hypothesis.is_unlikely and (silent or index in self.halves)
+
+    def _look_at_halves(self, window: Window) -> None:
+        """Listen again for less at a time: two languages or a stretch of noise may have spoiled the whole."""
+        first = len(self.windows)
+        for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2):
+            self._add(half, 1)
+        self.halves.update(range(first, len(self.windows)))
 
     def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
         spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
