@@ -25,10 +25,11 @@ from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
 from speaker_clustering import ConflictAwareClustering
-from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus
+from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus, mean_and_deviation
 from speaker_segmentation import OverlappingWindows
 from transcript import SAMPLE_RATE_HZ
 from voice_splitting import Change, speaker_changes, split_voices
+from whisper_asr.kernels import has_bfloat16
 
 SEGMENTATION_BATCH = 32
 EMBEDDING_BATCH = 32
@@ -44,7 +45,7 @@ BLOCKS_PER_BATCH = 4
 FRAMES_PER_S = 50
 # Windows' votes are averaged over so many frames of the segmentation (0.15 s; 0.12 to 0.5 s serve words alike).
 VOTE_FRAMES = 9
-# Under this name a file that is being diarized carries the frames of its embedding.
+# Under this name a file that is being diarized carries the frames of its embedding, and their mean.
 FRAMES = "embedding_frames"
 # A voice needs this much speech to be embedded; alone if it has as much alone, else also where others talk.
 MIN_FRAMES = 3
@@ -186,20 +187,20 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         segmentations = super().get_segmentations(file, hook=hook)
         window = segmentations.sliding_window
         waveform, _ = self._segmentation.model.audio(file)
-        file[FRAMES] = frames = self._embedding.frames(waveform[0].cpu().numpy())
-        active = np.nan_to_num(segmentations.data)
+        frames = self._embedding.frames(waveform[0].cpu().numpy())
+        offset = frames.mean(dim=0, dtype=torch.float32)
+        file[FRAMES] = frames, offset
+        active = segmentations.data
         alone = self._at_embedding_rate(active * (active.sum(axis=2, keepdims=True) < 2), window)
         pairs = zip(alone, range(0, len(frames), round(window.step * FRAMES_PER_S)), strict=False)
-        offset = frames.mean(dim=0, dtype=torch.float32)
 
         @torch.inference_mode()
         def changes(pair: tuple[np.ndarray, int]) -> list[list[Change]]:
             talks, first = pair
             heard = frames[first : first + len(talks)].float() - offset
             padded = torch.nn.functional.pad(heard, (0, 0, 0, len(talks) - len(heard)))
-            return speaker_changes(
-                padded, torch.from_numpy(talks), FRAMES_PER_S, partial(self._embedding.final, offset)
-            )
+            voices = torch.from_numpy(talks).to(padded.device)
+            return speaker_changes(padded, voices, FRAMES_PER_S, partial(self._embedding.final, offset))
 
         found = map_on_threads(changes, pairs, self._embedding.device)
         receptive_field = self._segmentation.model.receptive_field
@@ -218,7 +219,8 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         active = np.nan_to_num(binary_segmentations.data)
         least = MIN_CLEAN_FRAMES * active.shape[1] / (window.duration * FRAMES_PER_S)
         masks = self._at_embedding_rate(clean_masks(active, least if exclude_overlap else -1), window)
-        return self._embedding.pool(file[FRAMES], masks, round(window.step * FRAMES_PER_S))
+        frames, offset = file[FRAMES]
+        return self._embedding.pool(frames, offset, masks, round(window.step * FRAMES_PER_S))
 
     @staticmethod
     def to_diarization(segmentations: SlidingWindowFeature, count: SlidingWindowFeature) -> SlidingWindowFeature:
@@ -291,18 +293,17 @@ class _CampEmbedding:
         return found
 
     @torch.inference_mode()
-    def pool(self, frames: Tensor, masks: np.ndarray, step: int) -> np.ndarray:
+    def pool(self, frames: Tensor, offset: Tensor, masks: np.ndarray, step: int) -> np.ndarray:
         """Mean and deviation of each voice's frames, by matrix products, then the network's last layer.
 
         Args:
             frames: (frames, channels).
+            offset: (channels,), their mean: squares of values far from zero lose digits, so all are taken from it.
             masks: (windows, frames per window, speakers), 0 or 1; window n begins at frame n * `step`.
 
         Returns:
             (windows, speakers, dimension); NaN where fewer than MIN_FRAMES count.
         """
-        # Squares of values far from zero lose digits, so all are taken from the recording's mean.
-        offset = frames.mean(dim=0, dtype=torch.float32)
         embeddings = []
         for first in range(0, len(masks), EMBEDDING_BATCH):
             weights = torch.from_numpy(masks[first : first + EMBEDDING_BATCH]).float().to(frames.device)
@@ -313,20 +314,11 @@ class _CampEmbedding:
             )
             window = _windows(stretch.T, size, step, count)
             total = weights.sum(dim=1).unsqueeze(1)
-            mean = window @ weights / total.clamp(min=1)
             squares = _windows(stretch.T.square(), size, step, count) @ weights
-            variance = (squares - total * mean.square()) / (total - 1).clamp(min=1)
-            statistics = torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1).transpose(1, 2)
+            statistics = torch.cat(mean_and_deviation(total, window @ weights, squares), dim=1).transpose(1, 2)
             found = self.final(offset, statistics.flatten(0, 1)).view(count, -1, EMBEDDING_SIZE)
             embeddings.append(found.masked_fill(total.transpose(1, 2) < MIN_FRAMES, torch.nan).cpu().numpy())
         return np.concatenate(embeddings)
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether the device has instructions for bfloat16."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def clean_masks(active: np.ndarray, least: float) -> np.ndarray:

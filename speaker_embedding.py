@@ -191,6 +191,13 @@ class CamPlusPlus(nn.Module):
         return self.forward_embedding(self.forward_frames(features), weights)
 
 
+def mean_and_deviation(count: Tensor, total: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and unbiased standard deviation of `count` values with these sums of themselves and of their squares."""
+    mean = total / count.clamp(min=1)
+    variance = (squares - count * mean.square()) / (count - 1).clamp(min=1)
+    return mean, variance.clamp(min=0).sqrt()
+
+
 def weighted_statistics(frames: Tensor, weights: Tensor | None) -> Tensor:
     """Mean and unbiased standard deviation over time; zeros, never NaN, where all weights are 0.
 

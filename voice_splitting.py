@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from speaker_embedding import mean_and_deviation
+
 # A voice is cut where both sides are less alike than this. On phone_call, four_speakers, long_five_speakers and
 # ami_dev00, trn03, trn05, trn07 every value from 0.5 to 0.55 serves alike, and on the other recordings too; phone calls
 # begin to be cut within one speaker's words at 0.6.
@@ -56,9 +58,8 @@ def speaker_changes(frames: Tensor, alone: Tensor, frames_per_s: int, embed: Emb
 
     def statistics(first: Tensor, last: Tensor, voice: int) -> Tensor:
         count = (counts[last, voice] - counts[first, voice])[:, None]
-        mean = (sums[last, voice] - sums[first, voice]) / count
-        variance = (squares[last, voice] - squares[first, voice] - count * mean.square()) / (count - 1)
-        return torch.cat([mean, variance.clamp(min=0).sqrt()], dim=1)
+        between = (total[last, voice] - total[first, voice] for total in (sums, squares))
+        return torch.cat(mean_and_deviation(count, *between), dim=1)
 
     def changes(first: int, last: int, voice: int) -> list[Change]:
         count = counts[first : last + 1, voice]

@@ -111,6 +111,14 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether the device has instructions for bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return device.type == "cpu" and bool(native)
+
+
 @dataclass(frozen=True, slots=True)
 class Precision:
     """The number formats of a model."""
@@ -132,8 +140,7 @@ def pick_precision(
         named = torch.float16 if dtype == "auto" else getattr(torch, dtype)
         return Precision(named)
     # bfloat16 pays only where the CPU multiplies it natively.
-    native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    chosen = (torch.bfloat16 if native else torch.float32) if dtype == "auto" else getattr(torch, dtype)
+    chosen = (torch.bfloat16 if has_bfloat16(device) else torch.float32) if dtype == "auto" else getattr(torch, dtype)
     automatic = quantization == "auto" and chosen == torch.bfloat16
     # With AMX a small bfloat16 product takes less time than rounding its input to int8 does.
     layers = automatic and not torch.cpu._is_amx_tile_supported()
