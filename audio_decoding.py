@@ -15,7 +15,7 @@ import numpy as np
 
 from transcript import SAMPLE_RATE_HZ
 
-PCM_BYTES_PER_SAMPLE = 2
+PCM_BYTES_PER_SAMPLE, FLOAT_BYTES = 2, 4
 # Shorter payloads without a container are refused: 10 ms of PCM is nobody's recording.
 MIN_BYTES = 16
 # Their headers say how long the whole is; others' may be written before the end is known.
@@ -94,24 +94,24 @@ def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> np.nd
     if not container.streams.audio:
         raise AudioError("inputs: the file has no audio track")
     layout = "mono" if mix else container.streams.audio[0].codec_context.layout
-    resampler = av.AudioResampler(format="fltp", layout=layout, rate=SAMPLE_RATE_HZ)
-    blocks: list[np.ndarray] = []
-    samples = 0
+    resampler = av.AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE_HZ)
+    channels = resampler.layout.nb_channels
+    samples = bytearray()
+    longest = max_audio_s * SAMPLE_RATE_HZ * channels * FLOAT_BYTES
     try:
         for frame in container.decode(container.streams.audio[0]):
             # Timestamps of damaged or joined streams jump; the samples themselves are what is there.
             frame.pts = None
-            samples += _append(blocks, resampler.resample(frame))
-            if samples > max_audio_s * SAMPLE_RATE_HZ:
+            _append(samples, resampler.resample(frame))
+            if len(samples) > longest:
                 raise AudioError(f"inputs: the audio is longer than the limit of {max_audio_s:g} seconds")
     except av.error.FFmpegError as error:
         if not isinstance(error, EOFError):
-            raise AudioError(
-                f"inputs: the audio is damaged or cut short after {samples / SAMPLE_RATE_HZ:.1f} s ({error.strerror})"
-            ) from None
-    if blocks:
-        _append(blocks, resampler.resample(None))
-    waveform = _joined(blocks)
+            at = _waveform(samples, channels).shape[1] / SAMPLE_RATE_HZ
+            raise AudioError(f"inputs: the audio is damaged or cut short after {at:.1f} s ({error.strerror})") from None
+    if samples:
+        _append(samples, resampler.resample(None))
+    waveform = _waveform(samples, channels)
     _check_complete(container, waveform.shape[1] / SAMPLE_RATE_HZ)
     return np.nan_to_num(waveform, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
 
@@ -127,15 +127,15 @@ def _check_complete(container: Any, held_s: float) -> None:
         )
 
 
-def _append(blocks: list[np.ndarray], frames: list[Any]) -> int:
-    arrays = [frame.to_ndarray() for frame in frames]
-    blocks.extend(arrays)
-    return sum(array.shape[1] for array in arrays)
+def _append(samples: bytearray, frames: list[Any]) -> None:
+    """Take the frames in: a buffer that grows in place holds hours of audio once, a list of their arrays twice."""
+    for frame in frames:
+        samples += memoryview(frame.to_ndarray()).cast("B")
 
 
-def _joined(blocks: list[np.ndarray]) -> np.ndarray:
-    """Blocks (channels, samples), one after the other."""
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
+def _waveform(samples: bytearray, channels: int) -> np.ndarray:
+    """Interleaved float32 -> (channels, samples)."""
+    return np.ascontiguousarray(np.frombuffer(samples, np.float32).reshape(-1, channels).T)
 
 
 def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
@@ -149,11 +149,11 @@ def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
     samples = np.frombuffer(payload[: len(payload) // PCM_BYTES_PER_SAMPLE * PCM_BYTES_PER_SAMPLE], dtype="<i2")
     frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
     frame.sample_rate = rate_hz
-    resampler = av.AudioResampler(format="fltp", layout="mono", rate=SAMPLE_RATE_HZ)
-    blocks: list[np.ndarray] = []
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)
+    resampled = bytearray()
     for part in (frame, None):
-        _append(blocks, resampler.resample(part))
-    return _joined(blocks)
+        _append(resampled, resampler.resample(part))
+    return _waveform(resampled, 1)
 
 
 def _looks_like_pcm(payload: bytes) -> bool:

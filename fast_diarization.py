@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from safetensors.torch import load_file
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
+from freed_memory import release_freed_memory
 from speaker_clustering import ConflictAwareClustering
 from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus, mean_and_deviation
 from speaker_segmentation import OverlappingWindows
@@ -45,8 +46,10 @@ BLOCKS_PER_BATCH = 4
 FRAMES_PER_S = 50
 # Windows' votes are averaged over so many frames of the segmentation (0.15 s; 0.12 to 0.5 s serve words alike).
 VOTE_FRAMES = 9
-# Under this name a file that is being diarized carries the frames of its embedding, and their mean.
-FRAMES = "embedding_frames"
+# Windows (of one second each) that are worked on together, so that memory grows with what is found, not what is heard.
+STRETCH_WINDOWS = 600
+# Under this name a file that is being diarized carries what `get_segmentations` made of its voices.
+EMBEDDINGS = "embeddings"
 # A voice needs this much speech to be embedded; alone if it has as much alone, else also where others talk.
 MIN_FRAMES = 3
 MIN_CLEAN_FRAMES = 15
@@ -118,10 +121,12 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         if inference.device.type != "cpu" or not model.specifications.powerset:
             return super().get_segmentations(file, hook=hook)
         waveform, rate_hz = model.audio(file)
-        windows = _windows(waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz))
-        batches = map_on_threads(self.infer, windows.split(even_batch(len(windows), CPU_BATCH)), inference.device)
+        found = []
+        for windows in _stretches(waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz)):
+            batches = map_on_threads(self.infer, windows.split(even_batch(len(windows), CPU_BATCH)), inference.device)
+            found.append(np.concatenate(batches))
         sliding_window = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
-        return SlidingWindowFeature(np.concatenate(batches), sliding_window)
+        return SlidingWindowFeature(np.concatenate(found), sliding_window)
 
     def get_embeddings(
         self,
@@ -134,16 +139,12 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         if self.training:
             return super().get_embeddings(file, binary_segmentations, exclude_overlap, hook)
         rate_hz, window = self._embedding.sample_rate, binary_segmentations.sliding_window
-        active = np.nan_to_num(binary_segmentations.data)
+        count, frames, _ = binary_segmentations.data.shape
         least = -1
         if exclude_overlap:
-            least = math.ceil(active.shape[1] * self._embedding.min_num_samples / (window.duration * rate_hz))
-        masks = torch.from_numpy(clean_masks(active, least)).float().transpose(1, 2)
+            least = math.ceil(frames * self._embedding.min_num_samples / (window.duration * rate_hz))
         waveform, _ = self._audio(file)
-        windows = _windows(waveform, round(window.duration * rate_hz), round(window.step * rate_hz))
         device = self._embedding.device
-        batch = even_batch(len(masks), CPU_BATCH) if device.type == "cpu" else self.embedding_batch_size
-        pairs = zip(windows[: len(masks)].split(batch), masks.split(batch), strict=True)
 
         @torch.inference_mode()
         def embed(pair: tuple[Tensor, Tensor]) -> np.ndarray:
@@ -151,7 +152,14 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
             model = self._embedding.model_
             return model.forward_embedding(model.forward_frames(samples), weights=weights).float().cpu().numpy()
 
-        return np.concatenate(map_on_threads(embed, pairs, device))
+        found, first = [], 0
+        for windows in _stretches(waveform, round(window.duration * rate_hz), round(window.step * rate_hz), count):
+            active = np.nan_to_num(binary_segmentations.data[first : first + len(windows)])
+            masks = torch.from_numpy(clean_masks(active, least)).float().transpose(1, 2)
+            batch = even_batch(len(windows), CPU_BATCH) if device.type == "cpu" else self.embedding_batch_size
+            found += map_on_threads(embed, zip(windows.split(batch), masks.split(batch), strict=True), device)
+            first += len(windows)
+        return np.concatenate(found)
 
 
 class LocalSpeakerDiarization(WindowedSpeakerDiarization):
@@ -183,64 +191,85 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         return self
 
     def get_segmentations(self, file: Any, hook: Callable[..., None] | None = None) -> SlidingWindowFeature:
-        """Who speaks in each window: (windows, frames, parts * voices), as `split_voices` has them."""
+        """Who speaks in each window: (windows, frames, MOST_PARTS * voices), as `split_voices` has them.
+
+        The embedding's frames of a stretch serve twice, to tell where voices change and to embed who they are, and are
+        forgotten: `get_embeddings` finds what was pooled of them in `file`.
+        """
         segmentations = super().get_segmentations(file, hook=hook)
         window = segmentations.sliding_window
         waveform, _ = self._segmentation.model.audio(file)
-        frames = self._embedding.frames(waveform[0].cpu().numpy())
-        offset = frames.mean(dim=0, dtype=torch.float32)
-        file[FRAMES] = frames, offset
-        active = segmentations.data
-        alone = self._at_embedding_rate(active * (active.sum(axis=2, keepdims=True) < 2), window)
-        pairs = zip(alone, range(0, len(frames), round(window.step * FRAMES_PER_S)), strict=False)
+        samples = waveform[0].cpu().numpy()
+        step, size = round(window.step * FRAMES_PER_S), round(window.duration * FRAMES_PER_S)
+        least = MIN_CLEAN_FRAMES / FRAMES_PER_S / self._segmentation.model.receptive_field.step
+        voices, embeddings = [], []
+        for first in _stretch_starts(len(segmentations.data)):
+            active = segmentations.data[first : first + STRETCH_WINDOWS].astype(np.uint8)
+            frames = self._embedding.frames(samples, first * step, (len(active) - 1) * step + size)
+            offset = frames.mean(dim=0, dtype=torch.float32)
+            voices.append(self._split(active, frames, offset, window))
+            masks = self._at_embedding_rate(clean_masks(voices[-1], least), window)
+            embeddings.append(self._embedding.pool(frames, offset, masks, step))
+        file[EMBEDDINGS] = np.concatenate(embeddings)
+        return SlidingWindowFeature(np.concatenate(voices), window)
 
-        @torch.inference_mode()
-        def changes(pair: tuple[np.ndarray, int]) -> list[list[Change]]:
-            talks, first = pair
-            heard = frames[first : first + len(talks)].float() - offset
-            padded = torch.nn.functional.pad(heard, (0, 0, 0, len(talks) - len(heard)))
-            voices = torch.from_numpy(talks).to(padded.device)
-            return speaker_changes(padded, voices, FRAMES_PER_S, partial(self._embedding.final, offset))
+    def get_embeddings(self, file: Any, *_: Any, **__: Any) -> np.ndarray:
+        """(windows, MOST_PARTS * voices, dimension), of `get_segmentations`; NaN for who does not speak."""
+        found: np.ndarray = file[EMBEDDINGS]
+        return found
 
-        found = map_on_threads(changes, pairs, self._embedding.device)
-        receptive_field = self._segmentation.model.receptive_field
-        times = receptive_field.start + receptive_field.duration / 2 + np.arange(active.shape[1]) * receptive_field.step
-        return SlidingWindowFeature(split_voices(active, times, found), window)
-
-    def get_embeddings(
-        self,
-        file: Any,
-        binary_segmentations: SlidingWindowFeature,
-        exclude_overlap: bool = False,
-        hook: Callable[..., None] | None = None,
-    ) -> np.ndarray:
-        """(windows, frames, speakers) of 0 and 1 -> (windows, speakers, dimension); NaN for who does not speak."""
-        window = binary_segmentations.sliding_window
-        active = np.nan_to_num(binary_segmentations.data)
-        least = MIN_CLEAN_FRAMES * active.shape[1] / (window.duration * FRAMES_PER_S)
-        masks = self._at_embedding_rate(clean_masks(active, least if exclude_overlap else -1), window)
-        frames, offset = file[FRAMES]
-        return self._embedding.pool(frames, offset, masks, round(window.step * FRAMES_PER_S))
-
-    @staticmethod
-    def to_diarization(segmentations: SlidingWindowFeature, count: SlidingWindowFeature) -> SlidingWindowFeature:
+    def reconstruct(
+        self, segmentations: SlidingWindowFeature, hard_clusters: np.ndarray, count: SlidingWindowFeature
+    ) -> SlidingWindowFeature:
         """Who talks in each frame: as many as `count` says, those for whom most windows vote.
 
-        Where windows are at odds about a border, neighbouring frames would be tossed to and fro, and a word with them.
+        Where windows are at odds about a border, neighbouring frames would be tossed to and fro, and a word with them:
+        votes are averaged over VOTE_FRAMES.
 
         Args:
-            segmentations: (windows, frames, persons), 0 or 1; NaN where a window does not know the person.
-            count: (frames, 1).
+            segmentations: (windows, frames, speakers), 0 or 1.
+            hard_clusters: (windows, speakers), the person that each is; nobody where negative.
+            count: (frames of the recording, 1).
+
+        Returns:
+            (frames of the recording, persons), 0 or 1.
         """
-        votes = uniform_filter1d(segmentations.data, VOTE_FRAMES, axis=1, mode="nearest")
-        steady = SlidingWindowFeature(votes, segmentations.sliding_window)
-        return SpeakerDiarization.to_diarization(steady, count)
+        persons = np.arange(hard_clusters.max() + 1)
+        frames = count.sliding_window
+        votes = np.zeros((len(count.data), len(persons)), np.float32)
+        for n, (window, active) in enumerate(segmentations):
+            said = np.stack([active[:, hard_clusters[n] == person].any(axis=1) for person in persons], axis=1)
+            first = frames.closest_frame(window.start + frames.duration / 2)
+            steady = uniform_filter1d(said.astype(float), VOTE_FRAMES, axis=0, mode="nearest")
+            votes[first : first + len(steady)] += steady
+        talks = np.zeros_like(votes)
+        np.put_along_axis(talks, np.argsort(-votes, axis=1), persons < count.data, axis=1)
+        return SlidingWindowFeature(talks, frames)
+
+    def _split(self, active: np.ndarray, frames: Tensor, offset: Tensor, window: SlidingWindow) -> np.ndarray:
+        """`split_voices` of the windows of a stretch, where their embeddings change."""
+        alone = self._at_embedding_rate(active * (active.sum(axis=2, keepdims=True) < 2), window)
+
+        @torch.inference_mode()
+        def changes(n: int) -> list[list[Change]]:
+            heard = frames[n * round(window.step * FRAMES_PER_S) :][: alone.shape[1]].float() - offset
+            padded = torch.nn.functional.pad(heard, (0, 0, 0, alone.shape[1] - len(heard)))
+            voices = torch.from_numpy(alone[n]).to(padded)
+            return speaker_changes(padded, voices, FRAMES_PER_S, partial(self._embedding.final, offset))
+
+        found = map_on_threads(changes, range(len(active)), self._embedding.device)
+        return split_voices(active, self._frame_times(active.shape[1]), found)
+
+    def _frame_times(self, count: int) -> np.ndarray:
+        """Centres of the segmentation's frames, seconds into their window."""
+        field = self._segmentation.model.receptive_field
+        return field.start + field.duration / 2 + np.arange(count) * field.step
 
     def _at_embedding_rate(self, masks: np.ndarray, window: SlidingWindow) -> np.ndarray:
         """(windows, frames of the segmentation, speakers) -> (windows, frames of the embedding, speakers)."""
-        receptive_field = self._segmentation.model.receptive_field
         centres = (np.arange(round(window.duration * FRAMES_PER_S)) + 0.5) / FRAMES_PER_S
-        nearest = np.rint((centres - receptive_field.start - receptive_field.duration / 2) / receptive_field.step)
+        times = self._frame_times(masks.shape[1])
+        nearest = np.rint((centres - times[0]) / (times[1] - times[0]))
         return masks[:, np.clip(nearest.astype(int), 0, masks.shape[1] - 1)]
 
 
@@ -262,30 +291,37 @@ class _CampEmbedding:
         self.network.to(device)
         self.half = has_bfloat16(device)
 
-    def frames(self, waveform: np.ndarray) -> Tensor:
-        """(samples,) at 16 kHz -> (frames, channels) at 50 Hz: what the network makes of each moment."""
-        fbank_frames = max(1, 1 + (len(waveform) - FBANK_LENGTH) // FBANK_SHIFT)
-        blocks = -(-fbank_frames // BLOCK)
-        total = (blocks * BLOCK + 2 * CONTEXT - 1) * FBANK_SHIFT + FBANK_LENGTH
-        before = CONTEXT * FBANK_SHIFT
-        # Mirrored at both ends: digital silence would bend the means.
-        padded = torch.from_numpy(np.pad(waveform, (before, max(0, total - before - len(waveform))), mode="symmetric"))
+    def frames(self, waveform: np.ndarray, first: int, count: int) -> Tensor:
+        """What the network makes of each moment of a stretch of a recording.
 
+        Args:
+            waveform: (samples,) at 16 kHz, the recording.
+            first: the frame at which the stretch begins, the first of a block.
+
+        Returns:
+            (frames, channels) at 50 Hz; `count` of them, less where the recording ends.
+        """
+        start = 2 * first * FBANK_SHIFT
+        left = max(1, 1 + (len(waveform) - start - FBANK_LENGTH) // FBANK_SHIFT)
+        blocks = -(-min(left, 2 * count) // BLOCK)
+        before = CONTEXT * FBANK_SHIFT
+        begin, end = start - before, start - before + _samples(blocks)
+        # Mirrored at both ends: digital silence would bend the means.
+        missing = (max(0, -begin), max(0, end - len(waveform)))
+        padded = torch.from_numpy(np.pad(waveform[max(0, begin) : end], missing, mode="symmetric"))
         batch = even_batch(blocks, BLOCKS_PER_BATCH)
 
         @torch.inference_mode()
-        def run(first: int) -> Tensor:
-            count = min(batch, blocks - first)
-            start = first * BLOCK * FBANK_SHIFT
-            length = (count * BLOCK + 2 * CONTEXT - 1) * FBANK_SHIFT + FBANK_LENGTH
-            features = _fbank(padded[start : start + length]).unfold(0, BLOCK + 2 * CONTEXT, BLOCK).transpose(1, 2)
+        def run(block: int) -> Tensor:
+            samples = padded[block * BLOCK * FBANK_SHIFT :][: _samples(min(batch, blocks - block))]
+            features = _fbank(samples).unfold(0, BLOCK + 2 * CONTEXT, BLOCK).transpose(1, 2)
             features = (features - features.mean(dim=1, keepdim=True)).to(self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
                 frames = self.network.forward_frames(features)
             return frames[..., CONTEXT // 2 : (CONTEXT + BLOCK) // 2].transpose(1, 2).flatten(0, 1)
 
         parts = map_on_threads(run, range(0, blocks, batch), self.device)
-        return torch.cat(parts)[: -(-fbank_frames // 2)]
+        return torch.cat(parts)[: min(count, -(-left // 2))]
 
     def final(self, offset: Tensor, statistics: Tensor) -> Tensor:
         """The network's last layer: (n, 2 * channels), means less `offset` and deviations -> (n, dimension)."""
@@ -332,6 +368,11 @@ def clean_masks(active: np.ndarray, least: float) -> np.ndarray:
     return np.where(clean.sum(axis=1, keepdims=True) > least, clean, active)
 
 
+def _samples(blocks: int) -> int:
+    """How many samples so many blocks of fbank frames take, with the context on either side."""
+    return (blocks * BLOCK + 2 * CONTEXT - 1) * FBANK_SHIFT + FBANK_LENGTH
+
+
 def _fbank(waveform: Tensor) -> Tensor:
     """(samples,) in [-1, 1] -> (frames, 80) Kaldi filter banks, 100 Hz, as CAM++ was trained on."""
     return kaldi.fbank(
@@ -343,10 +384,22 @@ def _fbank(waveform: Tensor) -> Tensor:
     )
 
 
-def _windows(signal: Tensor, size: int, step: int, count: int | None = None) -> Tensor:
-    """(channels, n) -> (windows, channels, size), zeros after the end; as many as cover the signal unless `count`."""
-    length = signal.shape[-1]
-    if count is None:
-        count = 1 + max(0, -(-(length - size) // step))
-    padded = torch.nn.functional.pad(signal, (0, max(0, (count - 1) * step + size - length)))
+def _stretches(signal: Tensor, size: int, step: int, count: int | None = None) -> Iterator[Tensor]:
+    """`_windows`, at most STRETCH_WINDOWS at a time."""
+    total = 1 + max(0, -(-(signal.shape[-1] - size) // step)) if count is None else count
+    for first in _stretch_starts(total):
+        some = min(STRETCH_WINDOWS, total - first)
+        yield _windows(signal[:, first * step : (first + some - 1) * step + size], size, step, some)
+
+
+def _stretch_starts(windows: int) -> Iterator[int]:
+    for first in range(0, windows, STRETCH_WINDOWS):
+        if first:
+            release_freed_memory()
+        yield first
+
+
+def _windows(signal: Tensor, size: int, step: int, count: int) -> Tensor:
+    """(channels, n) -> (windows, channels, size), zeros after the end."""
+    padded = torch.nn.functional.pad(signal, (0, max(0, (count - 1) * step + size - signal.shape[-1])))
     return padded.unfold(-1, size, step)[:, :count].transpose(0, 1)

@@ -8,7 +8,6 @@ import numpy as np
 from pyannote.audio.pipelines.clustering import BaseClustering
 from pyannote.core import SlidingWindowFeature
 from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import cdist
 
 # Mean cosine distance (CAM++) up to which two groups of voices are one person. On conversations tuned on, the error
 # is flat from 0.35 to 0.40, on the others from 0.31 to 0.43; without CONFLICT_PENALTY there is no such plateau.
@@ -74,14 +73,17 @@ class ConflictAwareClustering(BaseClustering):
         limits: tuple[int | None, int | None, int | None],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The same for windows without later parts; `limits`: exactly, at least and at most so many persons."""
-        active = segmentations.data.sum(axis=1) > 0
+        talks = segmentations.data.astype(bool)
+        active = talks.any(axis=1)
+        alone = (talks & (talks.sum(axis=2, keepdims=True, dtype=np.uint8) == 1)).mean(axis=1)
+        embedded = ~np.isnan(embeddings).any(axis=2)
         assigned = None
         for share in ACTIVE_SHARES:
-            voices, windows, _ = self.filter_embeddings(embeddings, segmentations=segmentations, min_active_ratio=share)
-            if len(voices) < 2:
+            windows, speakers = np.nonzero(embedded & (alone >= share))
+            if len(windows) < 2:
                 continue
+            voices = _unit(embeddings[windows, speakers])
             exact, least, most = self.set_num_clusters(len(voices), *limits)
-            voices = voices / np.linalg.norm(voices, axis=1, keepdims=True)
             persons = _persons(voices, windows, len(embeddings), exact, least, most)
             centroids = np.stack([voices[members].mean(axis=0) for members in persons])
             assigned = self._assign(embeddings, active, centroids)
@@ -93,12 +95,16 @@ class ConflictAwareClustering(BaseClustering):
         self, embeddings: np.ndarray, active: np.ndarray, centroids: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each pair goes to the nearest centroid, two pairs of one window never to the same."""
-        windows, speakers, dimension = embeddings.shape
-        distances = cdist(embeddings.reshape(-1, dimension), centroids, metric="cosine")
-        similarities = 2 - distances.reshape(windows, speakers, -1)
+        similarities = 1 + _unit(embeddings) @ _unit(centroids).T
         similarities = np.nan_to_num(similarities, nan=np.nanmin(similarities))
         similarities[~active] = similarities.min() - 1
         return self.constrained_argmax(similarities), similarities, centroids
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """(…, dimension) -> the same directions, of length 1."""
+    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
 
 
 def _one_person(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,10 +27,10 @@ class Window:
     def duration_s(self) -> float:
         return sum(piece.end - piece.start for piece in self.pieces)
 
-    def cut(self, waveform: np.ndarray) -> np.ndarray:
-        """The window's samples."""
-        return np.concatenate(
-            [waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)] for piece in self.pieces]
+    def cut(self, waveform: np.ndarray) -> tuple[np.ndarray, ...]:
+        """The samples of each piece: views."""
+        return tuple(
+            waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)] for piece in self.pieces
         )
 
     def to_recording(self, time_s: float, *, is_end: bool = False) -> float:

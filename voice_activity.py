@@ -23,6 +23,8 @@ FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 # The network remembers: each stretch starts this much early, so that its first frames are judged as in one long run.
 RUN_IN_FRAMES = 64
 STRETCH_FRAMES = 512
+# Stretches are run side by side in blocks of four minutes, so that memory does not grow with the recording.
+BLOCK_FRAMES = 16 * STRETCH_FRAMES
 
 
 class VoiceActivity:
@@ -44,23 +46,30 @@ class VoiceActivity:
         """The probability of speech in each frame of 32 ms of a waveform (samples,): shape (frames,), float32."""
         if waveform.size == 0:
             return np.zeros(0, np.float32)
-        features = torch.cat([self._features(block) for block in self._frames(waveform).split(4096)])
-        count = len(features)
-        padding = -count % STRETCH_FRAMES
-        # Rows overlap by the run-in, whose results are thrown away.
-        padded = F.pad(features, (0, 0, RUN_IN_FRAMES, padding))
-        rows = padded.unfold(0, RUN_IN_FRAMES + STRETCH_FRAMES, STRETCH_FRAMES).transpose(1, 2)
-        first = self.lstm(features[:STRETCH_FRAMES][None])[0][0]
-        hidden = self.lstm(rows)[0][:, RUN_IN_FRAMES:].flatten(0, 1)[:count]
-        hidden = torch.cat([first, hidden[len(first) :]])
-        score = F.relu(hidden) @ self.weights["final_conv.weight"].view(-1) + self.weights["final_conv.bias"]
-        return torch.sigmoid(score).numpy()
-
-    def _frames(self, waveform: np.ndarray) -> torch.Tensor:
-        """Frames with the context before them and its reflection after: (frames, 640)."""
         samples = torch.from_numpy(waveform)
-        samples = F.pad(samples, (CONTEXT_SAMPLES, -samples.numel() % FRAME_SAMPLES))
-        return samples.unfold(0, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES)
+        frames = -(-len(samples) // FRAME_SAMPLES)
+        blocks = [self._block(samples, first) for first in range(0, frames, BLOCK_FRAMES)]
+        return torch.cat(blocks).numpy()
+
+    def _block(self, samples: torch.Tensor, first: int) -> torch.Tensor:
+        """The probabilities of at most BLOCK_FRAMES frames from frame `first` on."""
+        run_in = min(first, RUN_IN_FRAMES)
+        heard = samples[
+            max(0, (first - run_in) * FRAME_SAMPLES - CONTEXT_SAMPLES) : (first + BLOCK_FRAMES) * FRAME_SAMPLES
+        ]
+        before = 0 if first else CONTEXT_SAMPLES
+        heard = F.pad(heard, (before, -(before + len(heard) - CONTEXT_SAMPLES) % FRAME_SAMPLES))
+        features = self._features(heard.unfold(0, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES))
+        count = len(features) - run_in
+        # Rows overlap by the run-in, whose results are thrown away.
+        padded = F.pad(features, (0, 0, RUN_IN_FRAMES - run_in, -count % STRETCH_FRAMES))
+        rows = padded.unfold(0, RUN_IN_FRAMES + STRETCH_FRAMES, STRETCH_FRAMES).transpose(1, 2)
+        hidden = self.lstm(rows)[0][:, RUN_IN_FRAMES:].flatten(0, 1)[:count]
+        if not run_in:
+            beginning = self.lstm(features[:STRETCH_FRAMES][None])[0][0]
+            hidden = torch.cat([beginning, hidden[len(beginning) :]])
+        score = F.relu(hidden) @ self.weights["final_conv.weight"].view(-1) + self.weights["final_conv.bias"]
+        return torch.sigmoid(score)
 
     def _features(self, frames: torch.Tensor) -> torch.Tensor:
         w = self.weights

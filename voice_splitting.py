@@ -91,11 +91,10 @@ def split_voices(active: np.ndarray, times: np.ndarray, changes: Sequence[Sequen
         changes: of each window, of each voice.
 
     Returns:
-        (windows, frames, parts * voices): column `part * voices + voice` is what the person `part` of a voice says.
+        (windows, frames, MOST_PARTS * voices): column `part * voices + voice` is the person `part` of a voice.
     """
     windows, frames, voices = active.shape
-    parts = 1 + max((len(found) for window in changes for found in window), default=0)
-    split = np.zeros((windows, frames, parts, voices), dtype=active.dtype)
+    split = np.zeros((windows, frames, MOST_PARTS, voices), dtype=active.dtype)
     split[:, :, 0] = active
     for window, of_voices in enumerate(changes):
         for voice, found in enumerate(of_voices):
@@ -103,4 +102,4 @@ def split_voices(active: np.ndarray, times: np.ndarray, changes: Sequence[Sequen
                 later = times >= change.time
                 split[window, later, part, voice] = active[window, later, voice]
                 split[window, later, part - 1, voice] = 0
-    return split.reshape(windows, frames, parts * voices)
+    return split.reshape(windows, frames, MOST_PARTS * voices)

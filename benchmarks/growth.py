@@ -40,8 +40,8 @@ def _point(minutes: float, entry: Found) -> Found:
         "seconds": entry["seconds"],
         "seconds_per_minute": entry["seconds"] / minutes,
         "words": sum(len(text.split()) for text in entry["texts"]),
-        "peak_mb": max(entry["process_peak_mb"], entry["rss_peak_mb"]),
-        "waveform_mb": entry["waveform_mb"],
+        "peak_mb": entry["rss_peak_mb"],
+        "audio_mb": entry["audio_mb"],
         "grown_mb": entry["rss_peak_mb"] - entry["rss_before_mb"],
     }
 
@@ -55,7 +55,7 @@ def fit(points: list[Found]) -> Found:
     rates = [point["seconds_per_minute"] for point in longer]
     mean = statistics.mean(rates)
     minutes = [point["minutes"] for point in longer]
-    memory = [point["peak_mb"] - point["waveform_mb"] for point in longer]
+    memory = [point["peak_mb"] - point["audio_mb"] for point in longer]
     slope = float(np.polyfit(minutes, memory, 1)[0]) if len(longer) > 1 else 0.0
     return {
         "seconds_per_minute": mean,
@@ -76,16 +76,16 @@ def _table(name: str, curve: Found) -> str:
             number(point["seconds_per_minute"]),
             str(point["words"]),
             number(point["peak_mb"], 0),
-            number(point["waveform_mb"], 0),
-            number(point["peak_mb"] - point["waveform_mb"], 0),
+            number(point["audio_mb"], 0),
+            number(point["peak_mb"] - point["audio_mb"], 0),
             number(point["grown_mb"], 0),
         ]
         for point in curve["points"]
     ]
-    head = ["minutes of audio", "seconds", "seconds per minute", "words", "peak memory, MB", "of it the waveform"]
+    head = ["minutes of audio", "seconds", "seconds per minute", "words", "peak memory, MB", "of it waveform and file"]
     line = (
         f"The longer half: {curve['seconds_per_minute']:.2f} seconds per minute, no point more than "
-        f"{curve['worst']:.0%} away; {curve['mb_per_minute']:.1f} MB per minute beside the waveform."
+        f"{curve['worst']:.0%} away; {curve['mb_per_minute']:.1f} MB per minute beside the audio."
     )
     return f"**{name}**\n\n{markdown_table([*head, 'the rest', 'grown while working'], rows)}\n\n{line}"
 

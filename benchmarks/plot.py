@@ -107,7 +107,7 @@ def _growth_panels(results: Found) -> list[Panel]:
             points = curve["points"]
             minutes = [p["minutes"] for p in points]
             axis.plot(minutes, [p["peak_mb"] for p in points], "o-", label=f"{name}: peak of the process")
-            rest = [p["peak_mb"] - p["waveform_mb"] for p in points]
+            rest = [p["peak_mb"] - p["audio_mb"] for p in points]
             axis.plot(minutes, rest, "o--", label=f"{name}: without the waveform")
         axis.set(xlabel="minutes of audio", ylabel="MB", title="Memory grows with the audio")
         axis.set_ylim(bottom=0)

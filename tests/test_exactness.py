@@ -49,7 +49,7 @@ def cut_windows(transcriber: Transcriber, file: Path) -> list[np.ndarray]:
     waveform = decode_audio(file.read_bytes(), 16_000, 3600)
     probabilities = transcriber.voice_activity(waveform)
     regions = padded(voiced_regions(probabilities, waveform.size / 16_000), waveform.size / 16_000)
-    return [window.cut(waveform) for window in pack_windows(regions, probabilities, 30.0)]
+    return [np.concatenate(window.cut(waveform)) for window in pack_windows(regions, probabilities, 30.0)]
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def decode(
     assisted: bool = False,
     statistics: DecodingStatistics | None = None,
 ) -> list[list[int]]:
-    queue = deque(Job(n, window, "en") for n, window in enumerate(windows))
+    queue = deque(Job(n, (window,), "en") for n, window in enumerate(windows))
     drafter = transcriber.drafter if assisted else None
     hypotheses = transcriber.loop.run(queue, batch_size, drafter, statistics, retry=False)
     found = {hypothesis.job.index: list(hypothesis.tokens) for hypothesis in hypotheses}
@@ -91,7 +91,7 @@ def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
     checked = 0
     for file in files:
         for n, window in enumerate(cut_windows(transcriber, file)):
-            (hypothesis,) = transcriber.loop.run(deque([Job(0, window, "en")]), 1, retry=False)
+            (hypothesis,) = transcriber.loop.run(deque([Job(0, (window,), "en")]), 1, retry=False)
             tokens = list(hypothesis.tokens)
             features = transcriber.loop.log_mel([window])
             with torch.inference_mode():

@@ -74,7 +74,7 @@ def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Wor
     segments = split_segments(tokens, vocabulary)
     if not segments:
         return []
-    duration = hypothesis.job.waveform.size / SAMPLE_RATE_HZ
+    duration = hypothesis.job.samples / SAMPLE_RATE_HZ
     if hypothesis.alignment is not None and hypothesis.alignment.shape[0]:
         frames = max(1, min(AUDIO_FRAMES, round(duration / SECONDS_PER_FRAME)))
         begins = token_times(hypothesis.alignment, frames)

@@ -136,7 +136,7 @@ class DecodingBatch:
     def _take(self, jobs: list[Job]) -> None:
         loop, slot = self.loop, len(self.rows)
         started = time.perf_counter()
-        log_mel = loop.log_mel([job.waveform for job in jobs])
+        log_mel = loop.log_mel([job.waveform() for job in jobs])
         audio = loop.encoder(log_mel)
         loop.decoder.attach_audio(self.state, slot, audio)
         self.statistics.encoder_s += time.perf_counter() - started
@@ -174,7 +174,7 @@ class DecodingBatch:
         for job, probabilities in zip(jobs, weights, strict=True):
             if job.language is None:
                 for code, p in zip(codes, probabilities.tolist(), strict=True):
-                    self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.waveform.size
+                    self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.samples
         usual = max(self.language_weights, key=self.language_weights.__getitem__, default="en")
         for job, probabilities in zip(jobs, weights, strict=True):
             certainty, best = probabilities.max(dim=0)

@@ -96,7 +96,7 @@ class DraftingState:
         elif self.drafter.log_mel is None:
             heard = log_mel
         else:
-            heard = self.drafter.log_mel([job.waveform for job in jobs])
+            heard = self.drafter.log_mel([job.waveform() for job in jobs])
         self.unheard += heard.split(1)
         vocabulary = self.drafter.vocabulary
         self.prompts += [vocabulary.prompt(language, job.task) for language, job in zip(languages, jobs, strict=True)]

@@ -19,13 +19,21 @@ class Job:
 
     index: int
     """Which window it is; the caller's."""
-    waveform: np.ndarray
-    """(samples,), float32, 16 kHz, at most 30 s."""
+    pieces: tuple[np.ndarray, ...]
+    """Its samples in order, at most 30 s: (samples,), float32, 16 kHz. Views of a recording cost nothing to keep."""
     language: str | None
     """Code, or None to detect it."""
     task: str = "transcribe"
     previous: tuple[int, ...] = ()
     """Tokens of text that came before: a prompt."""
+
+    @property
+    def samples(self) -> int:
+        return sum(piece.size for piece in self.pieces)
+
+    def waveform(self) -> np.ndarray:
+        """The pieces as one: (samples,)."""
+        return np.concatenate(self.pieces)
 
 
 @dataclass(frozen=True, slots=True)

@@ -156,7 +156,7 @@ class Transcriber:
             if len(tokens) > PROMPT_TOKENS:
                 warnings.append(f"prompt: {len(tokens)} tokens; only its last {PROMPT_TOKENS} are used")
             previous = tuple(tokens[-PROMPT_TOKENS:])
-        return Job(0, np.zeros(0, np.float32), language, config.task, previous)
+        return Job(0, (), language, config.task, previous)
 
 
 class Recording:
@@ -183,7 +183,7 @@ class Recording:
             self._add(window, 0)
 
     def _add(self, window: Window, look: int) -> None:
-        job = replace(self.options, index=len(self.windows), waveform=window.cut(self.waveform))
+        job = replace(self.options, index=len(self.windows), pieces=window.cut(self.waveform))
         self.windows.append(window)
         self.looks.append(look)
         self._chunks.append([])
