@@ -234,7 +234,8 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         Returns:
             (frames of the recording, persons), 0 or 1.
         """
-        persons = np.arange(hard_clusters.max() + 1)
+        # As in pyannote, somebody unknown where more people talk at once than were told apart.
+        persons = np.arange(max(hard_clusters.max() + 1, count.data.max()))
         frames = count.sliding_window
         votes = np.zeros((len(count.data), len(persons)), np.float32)
         for n, (window, active) in enumerate(segmentations):

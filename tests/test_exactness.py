@@ -64,9 +64,9 @@ def decode(
     assisted: bool = False,
     statistics: DecodingStatistics | None = None,
 ) -> list[list[int]]:
-    queue = deque(Job(n, (window,), "en") for n, window in enumerate(windows))
+    queue = deque(Job(n, (window,), "en", retries=False) for n, window in enumerate(windows))
     drafter = transcriber.drafter if assisted else None
-    hypotheses = transcriber.loop.run(queue, batch_size, drafter, statistics, retry=False)
+    hypotheses = transcriber.loop.run(queue, batch_size, drafter, statistics)
     found = {hypothesis.job.index: list(hypothesis.tokens) for hypothesis in hypotheses}
     return [found[n] for n in range(len(windows))]
 
@@ -91,7 +91,7 @@ def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
     checked = 0
     for file in files:
         for n, window in enumerate(cut_windows(transcriber, file)):
-            (hypothesis,) = transcriber.loop.run(deque([Job(0, (window,), "en")]), 1, retry=False)
+            (hypothesis,) = transcriber.loop.run(deque([Job(0, (window,), "en", retries=False)]), 1)
             tokens = list(hypothesis.tokens)
             features = transcriber.loop.log_mel([window])
             with torch.inference_mode():

@@ -87,12 +87,11 @@ class DecodingLoop:
         batch_size: int,
         drafter: Drafter | None = None,
         statistics: DecodingStatistics | None = None,
-        retry: bool = True,
     ) -> Iterator[Hypothesis]:
         """Decode every job of `queue`, which may grow meanwhile; yields in the order in which they finish."""
         if queue:
             state = self.decoder.new_state(min(batch_size, len(queue)))
-            yield from DecodingBatch(self, state, drafter, statistics or DecodingStatistics(), retry).run(queue)
+            yield from DecodingBatch(self, state, drafter, statistics or DecodingStatistics()).run(queue)
 
 
 class DecodingBatch:
@@ -104,9 +103,8 @@ class DecodingBatch:
         state: DecoderState,
         drafter: Drafter | None,
         statistics: DecodingStatistics,
-        retry: bool,
     ) -> None:
-        self.loop, self.state, self.statistics, self.retry = loop, state, statistics, retry
+        self.loop, self.state, self.statistics = loop, state, statistics
         self.rows: list[Row] = []
         self.drafting: DraftingState | None = drafter.start(state.slots) if drafter else None
         self.draft_length = DraftLength()
@@ -275,7 +273,7 @@ class DecodingBatch:
             row.best.mean_log_probability,
         ):
             row.best = hypothesis
-        if self.retry and self._is_doubtful(hypothesis) and row.attempt + 1 < len(TEMPERATURES):
+        if row.job.retries and self._is_doubtful(hypothesis) and row.attempt + 1 < len(TEMPERATURES):
             row.begin_again()
             self.statistics.retries += 1
             if self.drafting:

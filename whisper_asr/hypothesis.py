@@ -26,6 +26,8 @@ class Job:
     task: str = "transcribe"
     previous: tuple[int, ...] = ()
     """Tokens of text that came before: a prompt."""
+    retries: bool = True
+    """Whether an unlikely text, or a loop, is decoded again at higher temperatures."""
 
     @property
     def samples(self) -> int:

@@ -182,8 +182,8 @@ class Recording:
         for window in windows:
             self._add(window, 0)
 
-    def _add(self, window: Window, look: int) -> None:
-        job = replace(self.options, index=len(self.windows), pieces=window.cut(self.waveform))
+    def _add(self, window: Window, look: int, *, retries: bool = True) -> None:
+        job = replace(self.options, index=len(self.windows), pieces=window.cut(self.waveform), retries=retries)
         self.windows.append(window)
         self.looks.append(look)
         self._chunks.append([])
@@ -194,7 +194,8 @@ class Recording:
         index = hypothesis.job.index
         window = self.windows[index]
         # A second look that is unsure found nothing: rather a gap than an invention.
-        if self.was_dropped(hypothesis) or (hypothesis.is_unlikely and self.looks[index] > 0):
+        unsure = hypothesis.is_unlikely or (hypothesis.looped and not hypothesis.job.retries)
+        if self.was_dropped(hypothesis) or (unsure and self.looks[index] > 0):
             return []
         if hypothesis.is_unlikely and window.duration_s >= SHORTEST_HALVED_S:
             self._look_at_halves(window)
@@ -225,7 +226,8 @@ class Recording:
         if look > 1 and not chunks:
             return
         for again in pack_windows(left, self.probabilities, self.longest_s):
-            self._add(again, look)
+            # At higher temperatures a second of breath or murmur becomes a hundred tokens, which are then dropped.
+            self._add(again, look, retries=False)
 
     def chunks(self) -> list[Chunk]:
         """Everything heard so far, in the order in which it was said.
