@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,11 @@ from voice_activity import FRAME_S, Speech
 LONGEST_PAUSE_S = 1.0
 # What stays of a silence that is left out, half on either side.
 KEPT_PAUSE_S = 0.4
+# With so much left of a window, the next stretch is cut at a pause rather than kept whole for the next window: 5 % less
+# time for long recordings, with the same word errors (for 3 s as for 6 s).
+WORTH_FILLING_S = 6.0
+# Speech less likely than this is a pause; 0.05 to 0.2 serve alike.
+PAUSE_PROBABILITY = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +50,29 @@ class Window:
         return self.pieces[-1].end
 
 
-def pack_windows(regions: Sequence[Speech], probabilities: np.ndarray, longest_s: float) -> list[Window]:
+def pack_windows(
+    regions: Sequence[Speech],
+    probabilities: np.ndarray,
+    longest_s: float,
+    worth_filling_s: float = WORTH_FILLING_S,
+) -> list[Window]:
     """Fill windows of at most `longest_s` seconds with speech, in order.
 
-    Stretches that are longer are cut where speech is least likely, by `probabilities` of frames of 32 ms.
+    Stretches that are longer are cut where speech is least likely, by `probabilities` of frames of 32 ms; those that
+    begin where `worth_filling_s` or more of a window is left, where there is a pause.
     """
     windows: list[Window] = []
     pieces: list[Speech] = []
-    for region in _split_long(regions, probabilities, longest_s):
+    waiting = deque(_split_long(regions, probabilities, longest_s))
+    while waiting:
+        region = waiting.popleft()
         extended = _extend(pieces, region)
-        if pieces and _duration(extended) > longest_s:
+        room = longest_s - _duration(extended) + (region.end - region.start)
+        if pieces and region.end - region.start > room:
+            cut = _pause(probabilities, region.start + room / 3, region.start + room)
+            if room >= worth_filling_s and cut is not None:
+                pieces = _extend(pieces, Speech(region.start, cut))
+                region = Speech(cut, region.end)
             windows.append(Window(tuple(pieces)))
             extended = [region]
         pieces = extended
@@ -86,23 +105,29 @@ def _split_long(regions: Sequence[Speech], probabilities: np.ndarray, longest_s:
     for region in regions:
         start = region.start
         while region.end - start > longest_s:
-            cut = _quietest(probabilities, start + longest_s / 2, start + longest_s)
+            cut, _ = _quietest(probabilities, start + longest_s / 2, start + longest_s)
             parts.append(Speech(start, cut))
             start = cut
         parts.append(Speech(start, region.end))
     return parts
 
 
-def _quietest(probabilities: np.ndarray, low_s: float, high_s: float) -> float:
-    """The time between two where speech is least likely; the latest of equals, to keep windows full."""
+def _pause(probabilities: np.ndarray, low_s: float, high_s: float) -> float | None:
+    """The time between two where nobody speaks, if there is one."""
+    time_s, probability = _quietest(probabilities, low_s, high_s)
+    return time_s if probability < PAUSE_PROBABILITY else None
+
+
+def _quietest(probabilities: np.ndarray, low_s: float, high_s: float) -> tuple[float, float]:
+    """The time between two where speech is least likely, and how likely; the latest of equals, to keep windows full."""
     low, high = int(low_s / FRAME_S) + 1, int(high_s / FRAME_S)
     frames = probabilities[low:high]
     if frames.size == 0:
-        return high_s
+        return high_s, 1.0
     # Three frames together: a single low frame may be a stop consonant.
     smooth = np.convolve(frames, np.ones(3) / 3, mode="same")
     best = frames.size - 1 - int(np.argmin(smooth[::-1]))
-    return (low + best + 0.5) * FRAME_S
+    return (low + best + 0.5) * FRAME_S, float(smooth[best])
 
 
 def uncovered(regions: Sequence[Speech], spans: Sequence[tuple[float, float]], shortest_s: float) -> list[Speech]:

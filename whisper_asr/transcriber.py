@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -216,7 +217,7 @@ class Recording:
     def _look_at_halves(self, window: Window) -> None:
         """Listen again for less at a time: two languages or a stretch of noise may have spoiled the whole."""
         first = len(self.windows)
-        for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2):
+        for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2, math.inf):
             self._add(half, 1)
         self.halves.update(range(first, len(self.windows)))
 
