@@ -97,17 +97,17 @@ def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> np.nd
     resampler = av.AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE_HZ)
     channels = resampler.layout.nb_channels
     samples = bytearray()
-    longest = max_audio_s * SAMPLE_RATE_HZ * channels * FLOAT_BYTES
+    bytes_per_s = SAMPLE_RATE_HZ * channels * FLOAT_BYTES
     try:
         for frame in container.decode(container.streams.audio[0]):
             # Timestamps of damaged or joined streams jump; the samples themselves are what is there.
             frame.pts = None
             _append(samples, resampler.resample(frame))
-            if len(samples) > longest:
+            if len(samples) > max_audio_s * bytes_per_s:
                 raise AudioError(f"inputs: the audio is longer than the limit of {max_audio_s:g} seconds")
     except av.error.FFmpegError as error:
         if not isinstance(error, EOFError):
-            at = _waveform(samples, channels).shape[1] / SAMPLE_RATE_HZ
+            at = len(samples) / bytes_per_s
             raise AudioError(f"inputs: the audio is damaged or cut short after {at:.1f} s ({error.strerror})") from None
     if samples:
         _append(samples, resampler.resample(None))
@@ -128,7 +128,7 @@ def _check_complete(container: Any, held_s: float) -> None:
 
 
 def _append(samples: bytearray, frames: list[Any]) -> None:
-    """Take the frames in: a buffer that grows in place holds hours of audio once, a list of their arrays twice."""
+    """Take the frames in: a buffer that grows in place holds hours of it once, a list of arrays twice."""
     for frame in frames:
         samples += memoryview(frame.to_ndarray()).cast("B")
 

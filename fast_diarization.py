@@ -46,7 +46,8 @@ BLOCKS_PER_BATCH = 4
 FRAMES_PER_S = 50
 # Windows' votes are averaged over so many frames of the segmentation (0.15 s; 0.12 to 0.5 s serve words alike).
 VOTE_FRAMES = 9
-# Windows (of one second each) that are worked on together, so that memory grows with what is found, not what is heard.
+# Windows (one begins every second) that are worked on together: of a whole recording only what was found is kept. So
+# many seconds are a whole number of blocks.
 STRETCH_WINDOWS = 600
 # Under this name a file that is being diarized carries what `get_segmentations` made of its voices.
 EMBEDDINGS = "embeddings"
@@ -124,7 +125,7 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         found = []
         for windows in _stretches(waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz)):
             batches = map_on_threads(self.infer, windows.split(even_batch(len(windows), CPU_BATCH)), inference.device)
-            found.append(np.concatenate(batches))
+            found.append(np.concatenate(batches).astype(np.uint8))
         sliding_window = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
         return SlidingWindowFeature(np.concatenate(found), sliding_window)
 
@@ -204,7 +205,7 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         least = MIN_CLEAN_FRAMES / FRAMES_PER_S / self._segmentation.model.receptive_field.step
         voices, embeddings = [], []
         for first in _stretch_starts(len(segmentations.data)):
-            active = segmentations.data[first : first + STRETCH_WINDOWS].astype(np.uint8)
+            active = segmentations.data[first : first + STRETCH_WINDOWS].astype(np.uint8, copy=False)
             frames = self._embedding.frames(samples, first * step, (len(active) - 1) * step + size)
             offset = frames.mean(dim=0, dtype=torch.float32)
             voices.append(self._split(active, frames, offset, window))
@@ -394,10 +395,11 @@ def _stretches(signal: Tensor, size: int, step: int, count: int | None = None) -
 
 
 def _stretch_starts(windows: int) -> Iterator[int]:
+    """The first window of each stretch; what a stretch of a long recording has used is given back after it."""
     for first in range(0, windows, STRETCH_WINDOWS):
-        if first:
-            release_freed_memory()
         yield first
+        if windows > STRETCH_WINDOWS:
+            release_freed_memory()
 
 
 def _windows(signal: Tensor, size: int, step: int, count: int) -> Tensor:

@@ -87,7 +87,8 @@ class ConflictAwareClustering(BaseClustering):
             persons = _persons(voices, windows, len(embeddings), exact, least, most)
             centroids = np.stack([voices[members].mean(axis=0) for members in persons])
             assigned = self._assign(embeddings, active, centroids)
-            if limits[0] is None or len(np.unique(assigned[0][active])) == limits[0]:
+            # Negative: more voices at once than persons.
+            if limits[0] is None or len(np.unique(assigned[0][active & (assigned[0] >= 0)])) == limits[0]:
                 return assigned
         return assigned or _one_person(embeddings)
 

@@ -21,6 +21,8 @@ KEPT_PAUSE_S = 0.4
 WORTH_FILLING_S = 6.0
 # Speech less likely than this is a pause; 0.05 to 0.2 serve alike.
 PAUSE_PROBABILITY = 0.2
+# What is left of such a stretch has at least so much for the next window: not the silence after a last word.
+SHORTEST_REST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,11 @@ def pack_windows(
         extended = _extend(pieces, region)
         room = longest_s - _duration(extended) + (region.end - region.start)
         if pieces and region.end - region.start > room:
-            cut = _pause(probabilities, region.start + room / 3, region.start + room)
-            if room >= worth_filling_s and cut is not None:
+            cut = None
+            if room >= worth_filling_s:
+                latest = min(region.start + room, region.end - SHORTEST_REST_S)
+                cut = _pause(probabilities, region.start + room / 3, latest)
+            if cut is not None:
                 pieces = _extend(pieces, Speech(region.start, cut))
                 region = Speech(cut, region.end)
             windows.append(Window(tuple(pieces)))
@@ -122,12 +127,12 @@ def _quietest(probabilities: np.ndarray, low_s: float, high_s: float) -> tuple[f
     """The time between two where speech is least likely, and how likely; the latest of equals, to keep windows full."""
     low, high = int(low_s / FRAME_S) + 1, int(high_s / FRAME_S)
     frames = probabilities[low:high]
-    if frames.size == 0:
+    if frames.size < 3:
         return high_s, 1.0
     # Three frames together: a single low frame may be a stop consonant.
-    smooth = np.convolve(frames, np.ones(3) / 3, mode="same")
-    best = frames.size - 1 - int(np.argmin(smooth[::-1]))
-    return (low + best + 0.5) * FRAME_S, float(smooth[best])
+    smooth = np.convolve(frames, np.ones(3) / 3, mode="valid")
+    best = smooth.size - 1 - int(np.argmin(smooth[::-1]))
+    return (low + best + 1.5) * FRAME_S, float(smooth[best])
 
 
 def uncovered(regions: Sequence[Speech], spans: Sequence[tuple[float, float]], shortest_s: float) -> list[Speech]:

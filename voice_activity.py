@@ -53,7 +53,7 @@ class VoiceActivity:
 
     def _block(self, samples: torch.Tensor, first: int) -> torch.Tensor:
         """The probabilities of at most BLOCK_FRAMES frames from frame `first` on."""
-        run_in = min(first, RUN_IN_FRAMES)
+        run_in = RUN_IN_FRAMES if first else 0
         heard = samples[
             max(0, (first - run_in) * FRAME_SAMPLES - CONTEXT_SAMPLES) : (first + BLOCK_FRAMES) * FRAME_SAMPLES
         ]

@@ -106,9 +106,9 @@ def _growth_panels(results: Found) -> list[Panel]:
         for name, curve in curves.items():
             points = curve["points"]
             minutes = [p["minutes"] for p in points]
-            axis.plot(minutes, [p["peak_mb"] for p in points], "o-", label=f"{name}: peak of the process")
+            axis.plot(minutes, [p["peak_mb"] for p in points], "o-", label=f"{name}: peak while working")
             rest = [p["peak_mb"] - p["audio_mb"] for p in points]
-            axis.plot(minutes, rest, "o--", label=f"{name}: without the waveform")
+            axis.plot(minutes, rest, "o--", label=f"{name}: without waveform and file")
         axis.set(xlabel="minutes of audio", ylabel="MB", title="Memory grows with the audio")
         axis.set_ylim(bottom=0)
         axis.legend()

@@ -68,8 +68,8 @@ def merged(known: Found, found: Found) -> Found:
 def write(results: Found, directory: Path) -> str:
     """Keep the figures, the table and the picture; returns the table."""
     directory.mkdir(parents=True, exist_ok=True)
-    page = report(results)
     (directory / "speed.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    page = report(results)
     (directory / "speed.md").write_text(page)
     plot.draw(results, directory / "speed.png")
     return page

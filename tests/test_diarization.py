@@ -78,6 +78,23 @@ def test_readers_that_segmentation_takes_for_one_are_told_apart(diarizer):
 
 @needs_model
 @needs_data
+def test_a_long_recording_is_heard_in_stretches_as_in_one(diarizer, monkeypatch):
+    """Ten minutes are one stretch; here twelve seconds are, of two minutes."""
+    import fast_diarization
+
+    waveform = read("four_speakers")
+    at_once = diarizer(waveform)
+    monkeypatch.setattr(fast_diarization, "STRETCH_WINDOWS", 12)
+    in_stretches = diarizer(waveform)
+    assert len(waveform) / RATE_HZ > 5 * 12
+    assert speakers(in_stretches) == speakers(at_once)
+    duration = len(waveform) / RATE_HZ
+    rates = [error_rate("four_speakers", found.turns, duration) for found in (at_once, in_stretches)]
+    assert rates[1] == pytest.approx(rates[0], abs=0.005)
+
+
+@needs_model
+@needs_data
 @pytest.mark.parametrize(("half", "most"), [(False, 0.001), (True, 0.02)])
 def test_segmentation_of_overlapping_windows_is_that_of_each(diarizer, half, most):
     from speaker_segmentation import OverlappingWindows

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import voice_activity
 from audio_decoding import decode_audio
 from speech_windows import Window, pack_windows, uncovered
 from voice_activity import (
@@ -78,6 +79,31 @@ def test_voice_activity_is_the_same_in_stretches_as_in_one_run(data: Path) -> No
         frames = len(waveform[: len(waveform) - len(late)]) // FRAME_SAMPLES
         one_run = model(late)[: STRETCH_FRAMES // 2]
         assert np.mean((one_run > 0.5) != (stretches[frames : frames + len(one_run)] > 0.5)) < 0.02
+
+
+def test_voice_activity_of_a_long_recording_is_the_same_block_by_block(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = VoiceActivity()
+    waveform = decode_audio((data / "conversations" / "two_speakers.flac").read_bytes(), 16_000, 600)
+    at_once = model(waveform)
+    monkeypatch.setattr(voice_activity, "BLOCK_FRAMES", STRETCH_FRAMES)
+    assert len(at_once) > 3 * STRETCH_FRAMES
+    assert np.abs(model(waveform) - at_once).max() < 1e-3
+
+
+def test_a_window_is_filled_up_to_a_pause_of_the_next_stretch() -> None:
+    """20 s, a second of silence, 20 s with a short pause at 27 s."""
+    probabilities = np.ones(round(41 / FRAME_S), np.float32)
+    for start_s, end_s in ((20.0, 21.0), (27.0, 27.2)):
+        probabilities[round(start_s / FRAME_S) : round(end_s / FRAME_S)] = 0.0
+    regions = [Speech(0.0, 20.0), Speech(21.0, 41.0)]
+    first, second = pack_windows(regions, probabilities, 30.0)
+    assert 27.0 < first.pieces[-1].end < 27.2
+    assert second.pieces == (Speech(first.pieces[-1].end, 41.0),)
+    # Only a moment is left, or there is no pause: stretches stay whole.
+    assert pack_windows(regions, probabilities, 25.0)[0].pieces == (Speech(0.0, 20.0),)
+    assert pack_windows(regions, np.ones_like(probabilities), 30.0)[0].pieces == (Speech(0.0, 20.0),)
 
 
 def test_voice_activity_hears_the_phone_call_and_not_its_silence(data: Path) -> None:

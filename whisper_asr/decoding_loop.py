@@ -14,13 +14,11 @@ import torch
 
 from whisper_asr.decoding_rules import DecodingRules, Sampling, allowed_after
 from whisper_asr.drafting import Drafter, DraftingState, DraftLength
-from whisper_asr.hypothesis import Hypothesis, Job, compression_ratio, loop_start
+from whisper_asr.hypothesis import Hypothesis, Job, is_doubtful, loop_start
 from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, DecoderState, Encoder
 from whisper_asr.vocabulary import Vocabulary
 
-# Radford et al. 2022, section 4.5: a text more repetitive than this is decoded again, as is an unlikely one.
-COMPRESSION_CEILING = 2.4
 TEMPERATURES = (0.0, 0.4, 0.8)
 # Windows encoded together: more gain nothing on a CPU and cost memory.
 ENCODER_BATCH = 4
@@ -273,7 +271,8 @@ class DecodingBatch:
             row.best.mean_log_probability,
         ):
             row.best = hypothesis
-        if row.job.retries and self._is_doubtful(hypothesis) and row.attempt + 1 < len(TEMPERATURES):
+        may_retry = row.job.retries and row.attempt + 1 < len(TEMPERATURES)
+        if may_retry and is_doubtful(hypothesis, self.loop.vocabulary.text(hypothesis.tokens)):
             row.begin_again()
             self.statistics.retries += 1
             if self.drafting:
@@ -281,11 +280,6 @@ class DecodingBatch:
             return None
         self._free(index)
         return row.best
-
-    def _is_doubtful(self, hypothesis: Hypothesis) -> bool:
-        if hypothesis.looped or hypothesis.is_unlikely:
-            return True
-        return compression_ratio(self.loop.vocabulary.text(hypothesis.tokens)) > COMPRESSION_CEILING
 
     def _hypothesis(self, index: int) -> Hypothesis:
         row, end = self.rows[index], self.loop.vocabulary.end

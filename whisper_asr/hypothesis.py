@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-# Radford et al. 2022, section 4.5: a text less likely than this is not to be trusted.
+# Radford et al. 2022, section 4.5: a text less likely, or more repetitive, than this is not to be trusted.
 LOG_PROBABILITY_FLOOR = -1.0
+COMPRESSION_CEILING = 2.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Job:
     previous: tuple[int, ...] = ()
     """Tokens of text that came before: a prompt."""
     retries: bool = True
-    """Whether an unlikely text, or a loop, is decoded again at higher temperatures."""
+    """Whether a doubtful text is decoded again at higher temperatures."""
 
     @property
     def samples(self) -> int:
@@ -64,6 +65,11 @@ class Hypothesis:
         return self.mean_log_probability < LOG_PROBABILITY_FLOOR
 
 
+def is_doubtful(hypothesis: Hypothesis, text: str) -> bool:
+    """Whether the window had better be decoded again; `text` is what the tokens spell."""
+    return hypothesis.is_unlikely or hypothesis.looped or compression_ratio(text) > COMPRESSION_CEILING
+
+
 # A loop is a phrase said over and over: at least this many tokens of it, and at least this many times.
 LOOP_TOKENS = 24
 LOOP_TIMES = 3
@@ -85,6 +91,6 @@ def loop_start(text_tokens: Sequence[int]) -> int | None:
 
 
 def compression_ratio(text: str) -> float:
-    """How much zlib shrinks the text; above 2.4 it repeats itself (Radford et al. 2022, section 4.5)."""
+    """How much zlib shrinks the text."""
     data = text.encode()
     return len(data) / len(zlib.compress(data)) if data else 0.0

@@ -19,7 +19,7 @@ from whisper_asr.alignment import timed_words
 from whisper_asr.checkpoint import load_checkpoint
 from whisper_asr.decoding_loop import DecodingLoop, DecodingStatistics
 from whisper_asr.drafting import Drafter
-from whisper_asr.hypothesis import Hypothesis, Job
+from whisper_asr.hypothesis import Hypothesis, Job, is_doubtful
 from whisper_asr.kernels import pick_device, pick_precision
 from whisper_asr.languages import language_code
 from whisper_asr.log_mel import LogMel
@@ -120,15 +120,10 @@ class Transcriber:
         seconds_of_language: dict[str, float] = {}
         hypotheses = self.loop.run(recording.queue, config.batch_size, drafter, result.statistics)
         for hypothesis in hypotheses:
-            chunks = recording.accept(hypothesis, self.vocabulary)
-            at = recording.windows[hypothesis.job.index].pieces[0].start
-            if hypothesis.looped:
-                result.warnings.append(f"a text that repeated itself was cut in the window at {at:.1f} s")
-            elif recording.was_dropped(hypothesis) and self.vocabulary.text(hypothesis.tokens).strip():
-                result.warnings.append(f"what may be speech in the window at {at:.1f} s was too unclear to write down")
-            for chunk in chunks:
+            for chunk in recording.accept(hypothesis, self.vocabulary):
                 spoken = chunk.end - chunk.start
                 seconds_of_language[chunk.language] = seconds_of_language.get(chunk.language, 0.0) + spoken
+        result.warnings += recording.warnings
         result.chunks = recording.chunks()
         result.language = max(seconds_of_language, key=seconds_of_language.__getitem__, default=None)
         return result
@@ -179,6 +174,7 @@ class Recording:
         self.halves: set[int] = set()
         """Windows that were part of a longer one, of whose text nothing was kept."""
         self.queue: deque[Job] = deque()
+        self.warnings: list[str] = []
         self._chunks: list[list[Chunk]] = []
         for window in windows:
             self._add(window, 0)
@@ -193,26 +189,30 @@ class Recording:
     def accept(self, hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[Chunk]:
         """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
         index = hypothesis.job.index
-        window = self.windows[index]
+        window, look, is_half = self.windows[index], self.looks[index], index in self.halves
+        text = vocabulary.text(hypothesis.tokens)
         # A second look that is unsure found nothing: rather a gap than an invention.
-        unsure = hypothesis.is_unlikely or (hypothesis.looped and not hypothesis.job.retries)
-        if self.was_dropped(hypothesis) or (unsure and self.looks[index] > 0):
+        if look > 0 and not is_half and is_doubtful(hypothesis, text):
+            return []
+        nobody_speaks = look == 0 and hypothesis.no_speech_probability > NO_SPEECH_CEILING
+        if hypothesis.is_unlikely and (is_half or nobody_speaks):
+            if text.strip():
+                self._warn("what may be speech in the window at {:.1f} s was too unclear to write down", window)
             return []
         if hypothesis.is_unlikely and window.duration_s >= SHORTEST_HALVED_S:
             self._look_at_halves(window)
             return []
+        if hypothesis.looped:
+            self._warn("a text that repeated itself was cut in the window at {:.1f} s", window)
         segments = timed_words(hypothesis, vocabulary)
         chunks = [_to_recording(words, window, hypothesis.language) for words in segments]
         self._chunks[index] = chunks
-        if self.looks[index] < LOOKS:
-            self._look_again(window, chunks, self.looks[index] + 1)
+        if look < LOOKS:
+            self._look_again(window, chunks, look + 1)
         return chunks
 
-    def was_dropped(self, hypothesis: Hypothesis) -> bool:
-        """Whether a text is not believed: unlikely, and probably nobody speaks, or it is unlikely for a second time."""
-        index = hypothesis.job.index
-        silent = self.looks[index] == 0 and hypothesis.no_speech_probability > NO_SPEECH_CEILING
-        return hypothesis.is_unlikely and (silent or index in self.halves)
+    def _warn(self, sentence: str, window: Window) -> None:
+        self.warnings.append(sentence.format(window.pieces[0].start))
 
     def _look_at_halves(self, window: Window) -> None:
         """Listen again for less at a time: two languages or a stretch of noise may have spoiled the whole."""
