@@ -177,8 +177,10 @@ class DraftLength:
     _verify_extra_s: float = 0.0
     _draft_s: float = 0.0
 
-    TRIAL_STEPS = 6
-    TRIAL_ROWS = 4
+    TRIAL_STEPS = 4
+    TRIAL_ROWS = 2
+    HOPELESS_STEPS = 2
+    """After so many steps without one right guess no more are made."""
 
     def rows(self, rows: int) -> int:
         """For how many of the rows to draft: a few, until it is known to pay."""
@@ -199,7 +201,9 @@ class DraftLength:
         keep = 0.9
         self._drafted, self._accepted = self._drafted * keep + offered, self._accepted * keep + accepted
         self._draft_s = draft_s / drafted if self._steps == 1 else 0.8 * self._draft_s + 0.2 * draft_s / drafted
-        if self.seconds_plain is not None:
+        if self._steps >= self.HOPELESS_STEPS and self._accepted == 0:
+            self.length = 0
+        elif self.seconds_plain is not None:
             extra = max(0.0, verify_s - self.seconds_plain) / drafted
             self._verify_extra_s = extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
             if self._steps >= self.TRIAL_STEPS:
