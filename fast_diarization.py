@@ -166,8 +166,8 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
 class LocalSpeakerDiarization(WindowedSpeakerDiarization):
     """The bundle that `scripts/build_models.py` writes: pyannote's segmentation-3.0 and the CAM++ embedding.
 
-    CAM++'s frame layers run once over the recording, in blocks. They also tell where segmentation takes two people for
-    one voice.
+    CAM++'s frame layers run over the recording, in blocks, not over its windows. They also tell where segmentation
+    takes two people for one voice.
     """
 
     def __init__(self, bundle: Path) -> None:
@@ -250,7 +250,7 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
 
     def _split(self, active: np.ndarray, frames: Tensor, offset: Tensor, window: SlidingWindow) -> np.ndarray:
         """`split_voices` of the windows of a stretch, where their embeddings change."""
-        alone = self._at_embedding_rate(active * (active.sum(axis=2, keepdims=True) < 2), window)
+        alone = self._at_embedding_rate(talks_alone(active), window)
 
         @torch.inference_mode()
         def changes(n: int) -> list[list[Change]]:
@@ -359,6 +359,12 @@ class _CampEmbedding:
         return np.concatenate(embeddings)
 
 
+def talks_alone(active: np.ndarray) -> np.ndarray:
+    """(windows, frames, speakers), 0 or 1 -> the same, 0 where more than one talks."""
+    alone: np.ndarray = active * (active.sum(axis=2, keepdims=True) < 2)
+    return alone
+
+
 def clean_masks(active: np.ndarray, least: float) -> np.ndarray:
     """Where each speaker talks alone if that is more than `least` frames, else wherever they talk; -1: always that.
 
@@ -366,7 +372,7 @@ def clean_masks(active: np.ndarray, least: float) -> np.ndarray:
     """
     if least < 0:
         return active
-    clean = active * (active.sum(axis=2, keepdims=True) < 2)
+    clean = talks_alone(active)
     return np.where(clean.sum(axis=1, keepdims=True) > least, clean, active)
 
 
