@@ -57,11 +57,15 @@ class ConflictAwareClustering(BaseClustering):
             Persons (windows, speakers), similarities (windows, speakers, persons), centroids (persons, dimension).
         """
         assert segmentations is not None
-        windows, speakers, dimension = embeddings.shape
-        parts = segmentations.data.reshape(windows, -1, speakers // self.voices, self.voices).swapaxes(1, 2)
+        windows, frames, speakers = segmentations.data.shape
+        parts = segmentations.data.reshape(windows, frames, -1, self.voices)
+        alone = np.einsum(
+            "wfpv,wfp->wpv", parts, parts.sum(axis=3, dtype=np.uint8) == 1, dtype=np.float32, casting="unsafe"
+        )
         persons, similarities, centroids = self._cluster(
-            embeddings.reshape(-1, self.voices, dimension),
-            SlidingWindowFeature(parts.reshape(-1, parts.shape[2], self.voices), segmentations.sliding_window),
+            embeddings.reshape(-1, self.voices, embeddings.shape[2]),
+            parts.any(axis=1).reshape(-1, self.voices),
+            alone.reshape(-1, self.voices) / frames,
             (num_clusters, min_clusters, max_clusters),
         )
         return persons.reshape(windows, speakers), similarities.reshape(windows, speakers, -1), centroids
@@ -69,14 +73,19 @@ class ConflictAwareClustering(BaseClustering):
     def _cluster(
         self,
         embeddings: np.ndarray,
-        segmentations: SlidingWindowFeature,
+        active: np.ndarray,
+        alone: np.ndarray,
         limits: tuple[int | None, int | None, int | None],
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The same for windows without later parts; `limits`: exactly, at least and at most so many persons."""
-        talks = segmentations.data.astype(bool)
-        active = talks.any(axis=1)
-        alone = (talks & (talks.sum(axis=2, keepdims=True, dtype=np.uint8) == 1)).mean(axis=1)
-        embedded = ~np.isnan(embeddings).any(axis=2)
+        """The same for windows without later parts.
+
+        Args:
+            embeddings: (windows, speakers, dimension).
+            active: (windows, speakers), whether they talk in it at all.
+            alone: (windows, speakers), for which share of it they talk alone.
+            limits: exactly, at least and at most so many persons.
+        """
+        embedded = ~np.isnan(embeddings[..., 0])
         assigned = None
         for share in ACTIVE_SHARES:
             windows, speakers = np.nonzero(embedded & (alone >= share))
@@ -96,9 +105,11 @@ class ConflictAwareClustering(BaseClustering):
         self, embeddings: np.ndarray, active: np.ndarray, centroids: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Each pair goes to the nearest centroid, two pairs of one window never to the same."""
-        similarities = 1 + _unit(embeddings) @ _unit(centroids).T
-        similarities = np.nan_to_num(similarities, nan=np.nanmin(similarities))
-        similarities[~active] = similarities.min() - 1
+        embedded = ~np.isnan(embeddings[..., 0])
+        found = 1 + _unit(embeddings[embedded]) @ _unit(centroids).T
+        similarities = np.full((*active.shape, len(centroids)), found.min(), found.dtype)
+        similarities[embedded] = found
+        similarities[~active] = found.min() - 1
         return self.constrained_argmax(similarities), similarities, centroids
 
 

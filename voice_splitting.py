@@ -26,6 +26,9 @@ SAME_PERSON_SIMILARITY = 0.52
 LEAST_S = 0.8
 # Cuts are looked for on a grid: 0.1 to 0.4 s give the same answers.
 GRID_S = 0.2
+# People change at pauses: one so near to where voices seem to change is where they do.
+PAUSE_WITHIN_S = 0.5
+SHORTEST_PAUSE_S = 0.1
 # More people than this in one voice of one window (10 s) are not told apart.
 MOST_PARTS = 3
 
@@ -99,7 +102,19 @@ def split_voices(active: np.ndarray, times: np.ndarray, changes: Sequence[Sequen
     for window, of_voices in enumerate(changes):
         for voice, found in enumerate(of_voices):
             for part, change in enumerate(found, start=1):
-                later = times >= change.time
+                later = times >= _pause_near(change.time, active[window, :, voice], times)
                 split[window, later, part, voice] = active[window, later, voice]
                 split[window, later, part - 1, voice] = 0
     return split.reshape(windows, frames, MOST_PARTS * voices)
+
+
+def _pause_near(time: float, active: np.ndarray, times: np.ndarray) -> float:
+    """The middle of the pause of a voice that is nearest to `time`, or `time` where there is none near."""
+    edges = np.flatnonzero(np.diff(active, prepend=1, append=1))
+    starts, ends = times[edges[::2]], times[np.minimum(edges[1::2], len(times) - 1)]
+    distances = np.maximum(0.0, np.maximum(starts - time, time - ends))
+    near = (distances <= PAUSE_WITHIN_S) & (ends - starts >= SHORTEST_PAUSE_S)
+    if not near.any():
+        return time
+    nearest = int(np.argmin(np.where(near, distances, np.inf)))
+    return float(starts[nearest] + ends[nearest]) / 2

@@ -127,12 +127,14 @@ class FasterWhisper(Engine):
 class TransformersPipeline(Engine):
     """transformers' pipeline, chunked or sequential long-form, float32."""
 
-    def __init__(self, mode: str, batch_size: int = 24) -> None:
+    def __init__(self, mode: str, batch_size: int = 24, *, greedy: bool = False) -> None:
         from benchmarks import peers
 
         directory = REPOSITORY / ASR_MODEL
         self.run: Callable[[np.ndarray], Recognised] = (
-            peers.ChunkedPipeline(directory, batch_size) if mode == "chunked" else peers.SequentialPipeline(directory)
+            peers.ChunkedPipeline(directory, batch_size, greedy=greedy)
+            if mode == "chunked"
+            else peers.SequentialPipeline(directory)
         )
 
     def __call__(self, prepared: np.ndarray) -> Heard:

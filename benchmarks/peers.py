@@ -1,4 +1,6 @@
-"""What the project is compared with: other ways to the same answer, on the same weights, greedy.
+"""What the project is compared with: other ways to the same answer, on the same weights.
+
+All are greedy but `ChunkedPipeline` with transformers' defaults, which looks for the best of five hypotheses.
 
 Speech to text: `FasterWhisper`, and transformers' `ChunkedPipeline` and `SequentialPipeline`.
 Who said what: `original_design` (the blog post that this project's design comes from) and `best_practice`.
@@ -113,13 +115,15 @@ def _recognised(segments: Iterable[Any]) -> Recognised:
 class ChunkedPipeline:
     """transformers' pipeline: windows of 30 s that overlap, in batches, float32."""
 
-    def __init__(self, model_dir: Path, batch_size: int = ORIGINAL_BATCH) -> None:
+    def __init__(self, model_dir: Path, batch_size: int = ORIGINAL_BATCH, *, greedy: bool = False) -> None:
+        """Load a checkpoint; unless `greedy`, five beams, the pipeline's default."""
         from transformers import pipeline
 
         self.pipeline: Any = pipeline(
             "automatic-speech-recognition", model=str(model_dir), dtype=torch.float32, device="cpu"
         )
         self.batch_size = batch_size
+        self.options: dict[str, Any] = {"task": TASK} | ({"num_beams": 1} if greedy else {})
 
     def __call__(self, waveform: np.ndarray) -> Recognised:
         # A copy: the pipeline may write to what it is given.
@@ -130,7 +134,7 @@ class ChunkedPipeline:
                 chunk_length_s=CHUNK_S,
                 batch_size=self.batch_size,
                 return_timestamps=True,
-                generate_kwargs={"task": TASK},
+                generate_kwargs=self.options,
             )
         duration = waveform.size / SAMPLE_RATE_HZ
         return Recognised(answer["text"], tuple(_chunk(chunk, duration) for chunk in answer["chunks"]))

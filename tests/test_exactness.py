@@ -124,7 +124,8 @@ def test_drafting_does_not_change_a_token(
     assistant: str, batch_size: int, windows: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whether drafting pays is a matter of the clock; here it goes on all the same.
-    monkeypatch.setattr(DraftLength, "_best_length", lambda self: 4)
+    monkeypatch.setattr(DraftLength, "_best_length", lambda self, rows: 4)
+    monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
     directory = random_drafter(tmp_path) if assistant == "random" else MODELS / assistant
     transcriber = make_transcriber(str(directory))
     plain, assisted = DecodingStatistics(), DecodingStatistics()

@@ -68,6 +68,15 @@ def test_parts_are_the_voice_cut_in_time(times, seed):
     split = split_voices(active, moments, found).reshape(len(times), 60, -1, 3)
     assert np.array_equal(split.sum(axis=2), active)
     for window, voice in np.ndindex(len(times), 3):
-        for part, change in enumerate(times[window][voice]):
-            assert not split[window, moments >= change, part, voice].any()
-            assert not split[window, moments < change, part + 1, voice].any()
+        moments_of_parts = np.concatenate([np.flatnonzero(part) for part in split[window, :, :, voice].T])
+        assert (np.diff(moments_of_parts) > 0).all()
+
+
+def test_a_cut_near_a_pause_is_made_in_the_pause():
+    moments = np.arange(600) / 60
+    active = np.ones((1, 600, 1), np.uint8)
+    active[0, (moments >= 4.8) & (moments < 5.0)] = 0
+    near, far = ([[[Change(time, 0.0)]]] for time in (4.5, 4.0))
+    before_the_pause = split_voices(active, moments, near)[0, :, 0]
+    assert np.array_equal(np.flatnonzero(before_the_pause), np.flatnonzero(moments < 4.8))
+    assert np.array_equal(np.flatnonzero(split_voices(active, moments, far)[0, :, 0]), np.flatnonzero(moments < 4.0))

@@ -135,9 +135,11 @@ class DecodingBatch:
         log_mel = loop.log_mel([job.waveform() for job in jobs])
         audio = loop.encoder(log_mel)
         loop.decoder.attach_audio(self.state, slot, audio)
-        self.statistics.encoder_s += time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        self.statistics.encoder_s += seconds
         self.rows += self._read_prompts(jobs, slot)
         if self.drafting:
+            self.draft_length.expects_listening(seconds / len(jobs) * self.drafting.drafter.encoder_share)
             self.drafting.admit(jobs, [row.language for row in self.rows[slot:]], log_mel, audio)
 
     def _read_prompts(self, jobs: list[Job], slot: int) -> list[Row]:
@@ -204,15 +206,18 @@ class DecodingBatch:
     def _draft(self) -> tuple[list[list[int]], float]:
         if self.drafting is None or self.draft_length.length == 0 or self.draft_length.wants_plain_step():
             return [[] for _ in self.rows], 0.0
-        started = time.perf_counter()
         drafted = self.rows[: self.draft_length.rows(len(self.rows))]
+        started = time.perf_counter()
+        heard = self.drafting.listen(len(drafted))
+        listened = time.perf_counter()
+        self.draft_length.saw_listening(heard, listened - started)
         room = min(self._limit(row) - len(row.written) for row in self.rows) - 1
         drafts = self.drafting.draft([row.written for row in drafted], max(0, min(self.draft_length.length, room)))
         drafts += [[] for _ in self.rows[len(drafted) :]]
         for row, draft in zip(self.rows, drafts, strict=True):
             if row.temperature > 0:
                 draft.clear()
-        seconds = time.perf_counter() - started
+        seconds = time.perf_counter() - listened
         if self.loop.decoder.device.type == "cpu":
             # What a trial with some rows will cost with all: there, drafting takes its time row by row.
             seconds *= len(self.rows) / len(drafted)
@@ -248,7 +253,7 @@ class DecodingBatch:
         if self.drafting is None:
             return
         if drafted:
-            self.draft_length.saw(drafted, accepted, offered, draft_s, verify_s)
+            self.draft_length.saw(len(self.rows), drafted, accepted, offered, draft_s, verify_s)
         else:
             self.draft_length.saw_plain(verify_s)
 

@@ -46,8 +46,11 @@ class Drafter:
         self.decoder = Decoder(checkpoint, device, precision)
         self.rules = DecodingRules(self.vocabulary, device)
         self.encoder = self.log_mel = None
+        self.encoder_share = 0.0
+        """What its encoder costs, as a part of the larger model's."""
         if not _shares_encoder(checkpoint, target_checkpoint):
             self.encoder = Encoder(checkpoint, device, precision.dtype)
+            self.encoder_share = _encoder_size(checkpoint) / _encoder_size(target_checkpoint)
             if checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
                 self.log_mel = LogMel(checkpoint.extractor, device)
 
@@ -75,6 +78,10 @@ def _shares_encoder(drafter: Checkpoint, target: Checkpoint) -> bool:
     """Whether the drafter's encoder is the target's, weight for weight (distil-whisper): then audio is encoded once."""
     names = [name for name in target.weights if name.startswith("model.encoder.")]
     return all(name in drafter.weights and torch.equal(drafter.weights[name], target.weights[name]) for name in names)
+
+
+def _encoder_size(checkpoint: Checkpoint) -> int:
+    return sum(weight.numel() for name, weight in checkpoint.weights.items() if name.startswith("model.encoder."))
 
 
 @dataclass
@@ -112,20 +119,24 @@ class DraftingState:
             self.unheard[row] = self.unheard[last]
         del self.prompts[last], self.read[last], self.unheard[last]
 
-    def _listen(self, rows: int) -> None:
-        for row, heard in enumerate(self.unheard[:rows]):
-            if heard is not None:
-                encoder = self.drafter.encoder
-                self.drafter.decoder.attach_audio(self.state, row, heard if encoder is None else encoder(heard))
-                self.unheard[row] = None
+    def listen(self, rows: int) -> int:
+        """Hear what the first rows hold, where that was not done yet; for how many of them it was not."""
+        encoder = self.drafter.encoder
+        new = [(row, heard) for row, heard in enumerate(self.unheard[:rows]) if heard is not None]
+        for row, heard in new:
+            self.drafter.decoder.attach_audio(self.state, row, heard if encoder is None else encoder(heard))
+            self.unheard[row] = None
+        return len(new)
 
     def rewind(self, row: int) -> None:
         """Forget what was read of `row`'s text: it is written anew."""
         self.read[row] = min(self.read[row], len(self.prompts[row]))
 
     def draft(self, written: Sequence[Sequence[int]], length: int) -> list[list[int]]:
-        """Guess up to `length` tokens that follow the `written` of the first rows, in the larger model's ids."""
-        self._listen(len(written))
+        """Guess up to `length` tokens that follow the `written` of the first rows, in the larger model's ids.
+
+        The drafter has to have listened to them.
+        """
         own = [self.drafter.draft_ids(tokens) for tokens in written]
         drafts: list[list[int]] = [[] for _ in written]
         open_rows = [True] * len(written)
@@ -165,38 +176,52 @@ class DraftingState:
 class DraftLength:
     """How many tokens to draft a step: as many as pay, by the acceptance and the times seen so far.
 
-    The first steps try a short draft; then the length with the most tokens a second is taken, and drafting stops for
-    good when that is none.
+    After a step without, a few steps try a single token; then the length with the most tokens a second is taken, and
+    drafting stops for good when that is none. A drafter that has to listen for long is not even tried.
     """
 
-    length: int = 3
+    length: int = 1
     seconds_plain: float | None = None
     _drafted: float = 0.0
     _accepted: float = 0.0
     _steps: int = 0
     _verify_extra_s: float = 0.0
     _draft_s: float = 0.0
+    _listen_s: float = 0.0
 
+    TOKENS = 100
+    """About what a window holds, over which the drafter's listening to it is spread."""
+    TRIAL_SHARE = 0.03
+    """A trial may take so much of the time that the windows take anyway."""
     TRIAL_STEPS = 4
-    TRIAL_ROWS = 2
+    TRIAL_ROWS = 1
     HOPELESS_STEPS = 2
     """After so many steps without one right guess no more are made."""
 
     def rows(self, rows: int) -> int:
-        """For how many of the rows to draft: a few, until it is known to pay."""
+        """For how many of the rows to draft: one, until it is known to pay."""
         return min(rows, self.TRIAL_ROWS) if self._steps < self.TRIAL_STEPS else rows
 
     def wants_plain_step(self) -> bool:
         """Whether a step without a draft is due, to know what it costs."""
-        return self.seconds_plain is None and self._steps >= 2
+        return self.seconds_plain is None
+
+    def expects_listening(self, seconds: float) -> None:
+        """What the drafter's listening to one window may take, as long as that is not known."""
+        if self._steps == 0:
+            self._listen_s = seconds
+
+    def saw_listening(self, windows: int, seconds: float) -> None:
+        if windows:
+            self._listen_s = seconds / windows
 
     def saw_plain(self, seconds: float) -> None:
         self.seconds_plain = seconds
+        if self._steps == 0 and self._listen_s * self.TRIAL_ROWS > self.TRIAL_SHARE * self.TOKENS * seconds:
+            self.length = 0
 
-    def saw(self, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float) -> None:
+    def saw(self, rows: int, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float) -> None:
         """Learn from a step: `drafted` tokens a row, of `offered` guesses that were reached `accepted` were right."""
-        if drafted == 0:
-            return
         self._steps += 1
         keep = 0.9
         self._drafted, self._accepted = self._drafted * keep + offered, self._accepted * keep + accepted
@@ -207,15 +232,16 @@ class DraftLength:
             extra = max(0.0, verify_s - self.seconds_plain) / drafted
             self._verify_extra_s = extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
             if self._steps >= self.TRIAL_STEPS:
-                self.length = self._best_length()
+                self.length = self._best_length(rows)
 
-    def _best_length(self) -> int:
+    def _best_length(self, rows: int) -> int:
         assert self.seconds_plain is not None
         rate = min(0.98, self._accepted / max(1.0, self._drafted))
-        best, best_speed = 0, 1.03 / self.seconds_plain
+        best, least_s = 0, self.seconds_plain / 1.03
         for n in range(1, LONGEST_DRAFT + 1):
             tokens = (1 - rate ** (n + 1)) / (1 - rate)
-            speed = tokens / (self.seconds_plain + n * (self._draft_s + self._verify_extra_s))
-            if speed > best_speed:
-                best, best_speed = n, speed
+            step_s = self.seconds_plain + n * (self._draft_s + self._verify_extra_s)
+            token_s = step_s / tokens + rows * self._listen_s / self.TOKENS
+            if token_s < least_s:
+                best, least_s = n, token_s
         return best
