@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
-from transformers import (
-    AutoTokenizer,
-    GenerationConfig,
-    WhisperConfig,
-    WhisperFeatureExtractor,
-    WhisperForConditionalGeneration,
-)
+from huggingface_hub import hf_hub_download
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from transformers import AutoTokenizer, GenerationConfig, WhisperConfig, WhisperFeatureExtractor
+
+WEIGHTS_NAME = "model.safetensors"
+# Only a checkpoint that was saved with the language model's names has it.
+TOKEN_EMBEDDING = "model.decoder.embed_tokens.weight"
 
 
 @dataclass(frozen=True)
@@ -35,16 +37,37 @@ def load_checkpoint(model: str, token: str | None = None) -> Checkpoint:
         RuntimeError: it cannot be found or read; the message holds no token.
     """
     try:
-        network = WhisperForConditionalGeneration.from_pretrained(model, token=token)
+        config, generation_config, weights = _read_file(model, token) or _read_any(model, token)
         extractor = WhisperFeatureExtractor.from_pretrained(model, token=token)
         tokenizer = AutoTokenizer.from_pretrained(model, token=token)
     except (OSError, ValueError) as error:
         raise RuntimeError(f"cannot load the Whisper model {model!r}: {str(error).splitlines()[0]}") from None
-    weights = {name: tensor.float() for name, tensor in network.state_dict().items()}
+    weights = {name: tensor.float() for name, tensor in weights.items()}
 
     def encode_text(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False))
 
-    return Checkpoint(
-        model, network.config, network.generation_config, extractor, tokenizer.get_vocab(), encode_text, weights
-    )
+    return Checkpoint(model, config, generation_config, extractor, tokenizer.get_vocab(), encode_text, weights)
+
+
+Network = tuple[WhisperConfig, GenerationConfig, dict[str, torch.Tensor]]
+
+
+def _read_file(model: str, token: str | None) -> Network | None:
+    """A checkpoint of the usual files, without transformers' models, which take a second to import; else None."""
+    try:
+        local = Path(model) / WEIGHTS_NAME
+        weights = load_file(local if local.is_file() else hf_hub_download(model, WEIGHTS_NAME, token=token))
+        config = WhisperConfig.from_pretrained(model, token=token)
+        generation_config = GenerationConfig.from_pretrained(model, token=token)
+    except (OSError, ValueError, SafetensorError):
+        return None
+    return (config, generation_config, weights) if TOKEN_EMBEDDING in weights else None
+
+
+def _read_any(model: str, token: str | None) -> Network:
+    """Whatever transformers reads: in several files, pickled, with other names."""
+    from transformers import WhisperForConditionalGeneration
+
+    network = WhisperForConditionalGeneration.from_pretrained(model, token=token)
+    return network.config, network.generation_config, network.state_dict()

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, fields
 
 import torch
 
+from transcript import SAMPLE_RATE_HZ
 from whisper_asr.decoding_rules import DecodingRules, Sampling, allowed_after
 from whisper_asr.drafting import Drafter, DraftingState, DraftLength
 from whisper_asr.hypothesis import Hypothesis, Job, is_doubtful, loop_start
-from whisper_asr.log_mel import LogMel
+from whisper_asr.log_mel import WINDOW_SAMPLES, LogMel
 from whisper_asr.network import Decoder, DecoderState, Encoder
 from whisper_asr.vocabulary import Vocabulary
 
@@ -24,6 +25,10 @@ TEMPERATURES = (0.0, 0.4, 0.8)
 ENCODER_BATCH = 4
 # A language detected with less certainty gives way to the one heard most so far.
 LANGUAGE_CERTAINTY = 0.8
+# Windows detected with less certainty than the first may hold two languages: so they do if the language of a part of
+# them is another, with the second.
+ONE_LANGUAGE_CERTAINTY, OTHER_LANGUAGE_CERTAINTY = 0.98, 0.9
+PART_S = 5.0
 
 
 @dataclass
@@ -57,6 +62,7 @@ class Row:
     log_probabilities: list[float] = field(default_factory=list)
     attempt: int = 0
     looped: bool = False
+    mixed: bool = False
     best: Hypothesis | None = None
     sampling: Sampling | None = None
 
@@ -153,8 +159,8 @@ class DecodingBatch:
             silence = torch.softmax(logits, dim=-1)[:, vocabulary.no_speech].tolist()
         languages = self._languages(jobs, logits)
         rows = [
-            Row(job, language, vocabulary.prompt(language, job.task, job.previous), quiet)
-            for job, language, quiet in zip(jobs, languages, silence, strict=True)
+            Row(job, language, vocabulary.prompt(language, job.task, job.previous), quiet, mixed=mixed)
+            for job, (language, mixed), quiet in zip(jobs, languages, silence, strict=True)
         ]
         middle = [row.prompt[len(head) : -1] for row, head in zip(rows, heads, strict=True)]
         if middle[0]:
@@ -162,23 +168,44 @@ class DecodingBatch:
             decoder.step(torch.tensor(middle, device=decoder.device), places, state, len(middle[0]))
         return rows
 
-    def _languages(self, jobs: list[Job], logits: torch.Tensor) -> list[str]:
-        """Each job's language: its own, or detected; a doubtful one is taken to be the language heard most so far."""
+    def _languages(self, jobs: list[Job], logits: torch.Tensor) -> list[tuple[str, bool]]:
+        """Each job's language, its own or detected, and whether it holds another one too.
+
+        A doubtful language is taken to be the one heard most so far.
+        """
         if not self.loop.vocabulary.multilingual:
-            return ["en"] * len(jobs)
+            return [("en", False)] * len(jobs)
         codes = list(self.loop.vocabulary.languages)
-        weights = torch.softmax(logits[:, list(self.loop.vocabulary.languages.values())], dim=-1)
+        weights = self._language_weights(logits)
         found = []
         for job, probabilities in zip(jobs, weights, strict=True):
             if job.language is None:
                 for code, p in zip(codes, probabilities.tolist(), strict=True):
                     self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.samples
         usual = max(self.language_weights, key=self.language_weights.__getitem__, default="en")
-        for job, probabilities in zip(jobs, weights, strict=True):
+        for slot, (job, probabilities) in enumerate(zip(jobs, weights, strict=True), start=len(self.rows)):
+            if job.language is not None:
+                found.append((job.language, False))
+                continue
             certainty, best = probabilities.max(dim=0)
             own = codes[int(best)] if float(certainty) >= LANGUAGE_CERTAINTY else usual
-            found.append(job.language or own)
+            found.append((own, float(certainty) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot, int(best))))
         return found
+
+    def _language_weights(self, logits: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(logits[:, list(self.loop.vocabulary.languages.values())], dim=-1)
+
+    def _is_mixed(self, job: Job, slot: int, language: int) -> bool:
+        """Whether the language of a part of the window in `slot` is certainly another one than that of the whole."""
+        decoder = self.loop.decoder
+        frames = min(decoder.audio_frames, job.samples * decoder.audio_frames // WINDOW_SAMPLES)
+        parts = round(job.samples / SAMPLE_RATE_HZ / PART_S)
+        if parts < 2:
+            return False
+        start = torch.full((parts, 1), self.loop.vocabulary.start, device=decoder.device)
+        logits = decoder.step(start, torch.zeros_like(start), decoder.parts_of(self.state, slot, frames, parts))[:, 0]
+        certainty, best = self._language_weights(logits).max(dim=-1)
+        return bool(((best != language) & (certainty >= OTHER_LANGUAGE_CERTAINTY)).any())
 
     # Decoding
 
@@ -265,7 +292,12 @@ class DecodingBatch:
     def _is_finished(self, row: Row) -> bool:
         if not row.written:
             return False
-        return row.looped or row.written[-1] == self.loop.vocabulary.end or len(row.written) >= self._limit(row)
+        return (
+            row.mixed
+            or row.looped
+            or row.written[-1] == self.loop.vocabulary.end
+            or len(row.written) >= self._limit(row)
+        )
 
     def _finish(self, index: int) -> Hypothesis | None:
         """The hypothesis of a row that is done, and its slot to the last row; or None, and the row begins again."""
@@ -276,7 +308,7 @@ class DecodingBatch:
             row.best.mean_log_probability,
         ):
             row.best = hypothesis
-        may_retry = row.job.retries and row.attempt + 1 < len(TEMPERATURES)
+        may_retry = row.job.retries and not row.mixed and row.attempt + 1 < len(TEMPERATURES)
         if may_retry and is_doubtful(hypothesis, self.loop.vocabulary.text(hypothesis.tokens)):
             row.begin_again()
             self.statistics.retries += 1
@@ -303,6 +335,7 @@ class DecodingBatch:
             row.no_speech_probability,
             row.temperature,
             row.looped,
+            row.mixed,
             alignment,
         )
 

@@ -53,6 +53,8 @@ class Hypothesis:
     temperature: float
     looped: bool
     """The text was cut where it began to repeat itself."""
+    mixed: bool
+    """The window holds two languages and was not decoded."""
     alignment: torch.Tensor | None
     """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end, was written."""
 

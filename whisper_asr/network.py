@@ -244,6 +244,16 @@ class Decoder:
                     layer.cross_v_bias, layer.cross_v, states.T, out=state.cross_values[n, k].view(-1, len(states))
                 )
 
+    def parts_of(self, state: DecoderState, slot: int, frames: int, parts: int) -> DecoderState:
+        """A state for so many rows, each of which hears its part of the first `frames` of what is in a slot."""
+        size = frames // parts
+        keys = state.cross_keys[:, slot, :, : parts * size].unflatten(2, (parts, size)).movedim(2, 1)
+        values = state.cross_values[:, slot, ..., : parts * size].unflatten(3, (parts, size)).movedim(3, 1)
+        empty = self.new_state(parts)
+        return DecoderState(
+            empty.self_keys, empty.self_values, keys.contiguous(), values.contiguous(), empty.alignment_queries
+        )
+
     def alignment(self, state: DecoderState, slot: int, first: int, last: int) -> torch.Tensor:
         """Where the alignment heads looked at positions first … last - 1: (heads, positions, 1500), float32."""
         keys = torch.stack([state.cross_keys[layer, slot, head] for layer, head in self.alignment_heads])

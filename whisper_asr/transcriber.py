@@ -190,6 +190,9 @@ class Recording:
         """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
         index = hypothesis.job.index
         window, look, is_half = self.windows[index], self.looks[index], index in self.halves
+        if hypothesis.mixed:
+            self._add_halves(window, look)
+            return []
         text = vocabulary.text(hypothesis.tokens)
         # A second look that is unsure found nothing: rather a gap than an invention.
         if look > 0 and not is_half and is_doubtful(hypothesis, text):
@@ -215,11 +218,14 @@ class Recording:
         self.warnings.append(sentence.format(window.pieces[0].start))
 
     def _look_at_halves(self, window: Window) -> None:
-        """Listen again for less at a time: two languages or a stretch of noise may have spoiled the whole."""
+        """Listen again for less at a time: a stretch of noise may have spoiled the whole."""
         first = len(self.windows)
-        for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2, math.inf):
-            self._add(half, 1)
+        self._add_halves(window, 1)
         self.halves.update(range(first, len(self.windows)))
+
+    def _add_halves(self, window: Window, look: int) -> None:
+        for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2, math.inf):
+            self._add(half, look)
 
     def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
         spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
