@@ -101,8 +101,12 @@ def split_voices(active: np.ndarray, times: np.ndarray, changes: Sequence[Sequen
     split[:, :, 0] = active
     for window, of_voices in enumerate(changes):
         for voice, found in enumerate(of_voices):
+            cut = -np.inf
             for part, change in enumerate(found, start=1):
-                later = times >= _pause_near(change.time, active[window, :, voice], times)
+                pause = _pause_near(change.time, active[window, :, voice], times)
+                # Two changes near one pause: the later one is not in it.
+                cut = pause if pause > cut else max(cut, change.time)
+                later = times >= cut
                 split[window, later, part, voice] = active[window, later, voice]
                 split[window, later, part - 1, voice] = 0
     return split.reshape(windows, frames, MOST_PARTS * voices)

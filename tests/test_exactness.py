@@ -179,3 +179,20 @@ def test_a_drafter_for_another_sampling_rate_is_refused() -> None:
     drafter = load_checkpoint(str(MODELS / "whisper-tiny.en"))
     with pytest.raises(RuntimeError, match="8000 Hz, the other at 16000 Hz"):
         drafter_of(replace(drafter, extractor=WhisperFeatureExtractor(sampling_rate=8_000)))
+
+
+@pytest.mark.parametrize(("listening_s", "length"), [(0.0, 1), (0.02, 1), (0.05, 0)])
+def test_a_drafter_that_listens_for_long_is_not_tried(listening_s: float, length: int) -> None:
+    """A window of a hundred tokens of 8 ms: a trial may take 3 % of that."""
+    draft_length = DraftLength()
+    draft_length.expects_listening(listening_s)
+    draft_length.saw_plain(0.008)
+    assert draft_length.length == length
+
+
+def test_a_drafter_that_is_right_goes_on_and_one_that_is_wrong_stops() -> None:
+    for accepted, goes_on in ((1, True), (0, False)):
+        draft_length = DraftLength(seconds_plain=0.1)
+        for _ in range(DraftLength.TRIAL_STEPS):
+            draft_length.saw(rows=1, drafted=1, accepted=accepted, offered=1, draft_s=0.01, verify_s=0.11)
+        assert (draft_length.length > 0) == goes_on

@@ -40,7 +40,7 @@ def load_checkpoint(model: str, token: str | None = None) -> Checkpoint:
         config, generation_config, weights = _read_file(model, token) or _read_any(model, token)
         extractor = WhisperFeatureExtractor.from_pretrained(model, token=token)
         tokenizer = AutoTokenizer.from_pretrained(model, token=token)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise RuntimeError(f"cannot load the Whisper model {model!r}: {str(error).splitlines()[0]}") from None
     weights = {name: tensor.float() for name, tensor in weights.items()}
 
@@ -56,13 +56,15 @@ Network = tuple[WhisperConfig, GenerationConfig, dict[str, torch.Tensor]]
 def _read_file(model: str, token: str | None) -> Network | None:
     """A checkpoint of the usual files, without transformers' models, which take a second to import; else None."""
     try:
-        local = Path(model) / WEIGHTS_NAME
-        weights = load_file(local if local.is_file() else hf_hub_download(model, WEIGHTS_NAME, token=token))
+        directory = Path(model)
+        local = directory / WEIGHTS_NAME if directory.is_dir() else hf_hub_download(model, WEIGHTS_NAME, token=token)
+        weights = load_file(local)
         config = WhisperConfig.from_pretrained(model, token=token)
         generation_config = GenerationConfig.from_pretrained(model, token=token)
     except (OSError, ValueError, SafetensorError):
         return None
-    return (config, generation_config, weights) if TOKEN_EMBEDDING in weights else None
+    usual = TOKEN_EMBEDDING in weights and getattr(config, "quantization_config", None) is None
+    return (config, generation_config, weights) if usual else None
 
 
 def _read_any(model: str, token: str | None) -> Network:

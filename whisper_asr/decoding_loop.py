@@ -25,9 +25,9 @@ TEMPERATURES = (0.0, 0.4, 0.8)
 ENCODER_BATCH = 4
 # A language detected with less certainty gives way to the one heard most so far.
 LANGUAGE_CERTAINTY = 0.8
-# Windows detected with less certainty than the first may hold two languages: so they do if the language of a part of
-# them is another, with the second.
-ONE_LANGUAGE_CERTAINTY, OTHER_LANGUAGE_CERTAINTY = 0.98, 0.9
+# Windows detected with less certainty than the first may hold two languages: so they do if parts of them are in
+# different ones, each with the second.
+ONE_LANGUAGE_CERTAINTY, PART_CERTAINTY = 0.98, 0.9
 PART_S = 5.0
 
 
@@ -189,14 +189,14 @@ class DecodingBatch:
                 continue
             certainty, best = probabilities.max(dim=0)
             own = codes[int(best)] if float(certainty) >= LANGUAGE_CERTAINTY else usual
-            found.append((own, float(certainty) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot, int(best))))
+            found.append((own, float(certainty) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)))
         return found
 
     def _language_weights(self, logits: torch.Tensor) -> torch.Tensor:
         return torch.softmax(logits[:, list(self.loop.vocabulary.languages.values())], dim=-1)
 
-    def _is_mixed(self, job: Job, slot: int, language: int) -> bool:
-        """Whether the language of a part of the window in `slot` is certainly another one than that of the whole."""
+    def _is_mixed(self, job: Job, slot: int) -> bool:
+        """Whether parts of the window in `slot` are certainly in different languages."""
         decoder = self.loop.decoder
         frames = min(decoder.audio_frames, job.samples * decoder.audio_frames // WINDOW_SAMPLES)
         parts = round(job.samples / SAMPLE_RATE_HZ / PART_S)
@@ -205,7 +205,7 @@ class DecodingBatch:
         start = torch.full((parts, 1), self.loop.vocabulary.start, device=decoder.device)
         logits = decoder.step(start, torch.zeros_like(start), decoder.parts_of(self.state, slot, frames, parts))[:, 0]
         certainty, best = self._language_weights(logits).max(dim=-1)
-        return bool(((best != language) & (certainty >= OTHER_LANGUAGE_CERTAINTY)).any())
+        return len(best[certainty >= PART_CERTAINTY].unique()) > 1
 
     # Decoding
 
@@ -219,7 +219,8 @@ class DecodingBatch:
             for row, draft in zip(self.rows, drafts, strict=True)
             for j in range(width)
         ]
-        samplings = [row.sampling for row in self.rows for _ in range(width)]
+        # One draw a row: columns beyond the first only fill up beside rows that have a draft.
+        samplings = [row.sampling if j == 0 else None for row in self.rows for j in range(width)]
         choice = self.loop.rules.choose(logits.flatten(0, 1), rules, samplings)
         tokens = choice.tokens.view(len(self.rows), width).tolist()
         log_probabilities = choice.log_probabilities.view(len(self.rows), width).tolist()

@@ -126,6 +126,9 @@ class DraftingState:
         for row, heard in new:
             self.drafter.decoder.attach_audio(self.state, row, heard if encoder is None else encoder(heard))
             self.unheard[row] = None
+        if new and self.drafter.decoder.device.type == "cuda":
+            # The clock that is read next is to hold this, not the draft after it.
+            torch.cuda.synchronize(self.drafter.decoder.device)
         return len(new)
 
     def rewind(self, row: int) -> None:

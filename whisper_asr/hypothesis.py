@@ -54,7 +54,7 @@ class Hypothesis:
     looped: bool
     """The text was cut where it began to repeat itself."""
     mixed: bool
-    """The window holds two languages and was not decoded."""
+    """The window holds two languages: no more than its first token was written."""
     alignment: torch.Tensor | None
     """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end, was written."""
 

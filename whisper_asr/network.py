@@ -217,21 +217,20 @@ class Decoder:
             else make_step_linear(table, None, dtype, int8=False)
         )
 
-    def new_state(self, slots: int) -> DecoderState:
-        """Memory for `slots` windows."""
+    def new_state(self, slots: int, positions: int | None = None, audio_frames: int | None = None) -> DecoderState:
+        """Memory for `slots` windows, of the largest size that the model serves unless less is asked for."""
         d = self.width // self.heads
+        positions, audio_frames = positions or self.max_positions, audio_frames or self.audio_frames
 
         def cache(*shape: int) -> torch.Tensor:
             return torch.empty(len(self.layers), slots, self.heads, *shape, dtype=self.dtype, device=self.device)
 
-        queries = torch.zeros(
-            slots, len(self.alignment_heads), self.max_positions, d, dtype=self.dtype, device=self.device
-        )
+        queries = torch.zeros(slots, len(self.alignment_heads), positions, d, dtype=self.dtype, device=self.device)
         return DecoderState(
-            cache(self.max_positions, d).zero_(),
-            cache(self.max_positions, d).zero_(),
-            cache(self.audio_frames, d),
-            cache(d, self.audio_frames),
+            cache(positions, d).zero_(),
+            cache(positions, d).zero_(),
+            cache(audio_frames, d),
+            cache(d, audio_frames),
             queries,
         )
 
@@ -245,14 +244,13 @@ class Decoder:
                 )
 
     def parts_of(self, state: DecoderState, slot: int, frames: int, parts: int) -> DecoderState:
-        """A state for so many rows, each of which hears its part of the first `frames` of what is in a slot."""
+        """A state for one step of so many rows, each hearing its part of the first `frames` of what is in a slot."""
         size = frames // parts
-        keys = state.cross_keys[:, slot, :, : parts * size].unflatten(2, (parts, size)).movedim(2, 1)
-        values = state.cross_values[:, slot, ..., : parts * size].unflatten(3, (parts, size)).movedim(3, 1)
-        empty = self.new_state(parts)
-        return DecoderState(
-            empty.self_keys, empty.self_values, keys.contiguous(), values.contiguous(), empty.alignment_queries
-        )
+        some = self.new_state(parts, 1, size)
+        keys, values = state.cross_keys[:, slot, :, : parts * size], state.cross_values[:, slot, ..., : parts * size]
+        some.cross_keys.copy_(keys.unflatten(2, (parts, size)).movedim(2, 1))
+        some.cross_values.copy_(values.unflatten(3, (parts, size)).movedim(3, 1))
+        return some
 
     def alignment(self, state: DecoderState, slot: int, first: int, last: int) -> torch.Tensor:
         """Where the alignment heads looked at positions first … last - 1: (heads, positions, 1500), float32."""

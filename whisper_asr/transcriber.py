@@ -171,8 +171,8 @@ class Recording:
         self.longest_s, self.options = longest_s, options
         self.windows: list[Window] = []
         self.looks: list[int] = []
-        self.halves: set[int] = set()
-        """Windows that were part of a longer one, of whose text nothing was kept."""
+        self.unlikely_halves: set[int] = set()
+        """Windows that were part of a longer one, of whose unlikely text nothing was kept."""
         self.queue: deque[Job] = deque()
         self.warnings: list[str] = []
         self._chunks: list[list[Chunk]] = []
@@ -189,9 +189,9 @@ class Recording:
     def accept(self, hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[Chunk]:
         """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
         index = hypothesis.job.index
-        window, look, is_half = self.windows[index], self.looks[index], index in self.halves
+        window, look, is_half = self.windows[index], self.looks[index], index in self.unlikely_halves
         if hypothesis.mixed:
-            self._add_halves(window, look)
+            self._add_halves(window, look, retries=hypothesis.job.retries, unlikely=is_half)
             return []
         text = vocabulary.text(hypothesis.tokens)
         # A second look that is unsure found nothing: rather a gap than an invention.
@@ -203,7 +203,7 @@ class Recording:
                 self._warn("what may be speech in the window at {:.1f} s was too unclear to write down", window)
             return []
         if hypothesis.is_unlikely and window.duration_s >= SHORTEST_HALVED_S:
-            self._look_at_halves(window)
+            self._add_halves(window, 1, retries=True, unlikely=True)
             return []
         if hypothesis.looped:
             self._warn("a text that repeated itself was cut in the window at {:.1f} s", window)
@@ -217,15 +217,13 @@ class Recording:
     def _warn(self, sentence: str, window: Window) -> None:
         self.warnings.append(sentence.format(window.pieces[0].start))
 
-    def _look_at_halves(self, window: Window) -> None:
-        """Listen again for less at a time: a stretch of noise may have spoiled the whole."""
+    def _add_halves(self, window: Window, look: int, *, retries: bool, unlikely: bool) -> None:
+        """Listen for less at a time: noise or a second language may have spoiled the whole."""
         first = len(self.windows)
-        self._add_halves(window, 1)
-        self.halves.update(range(first, len(self.windows)))
-
-    def _add_halves(self, window: Window, look: int) -> None:
         for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2, math.inf):
-            self._add(half, look)
+            self._add(half, look, retries=retries)
+        if unlikely:
+            self.unlikely_halves.update(range(first, len(self.windows)))
 
     def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
         spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
