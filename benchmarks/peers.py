@@ -286,13 +286,15 @@ def original_design(threads: int, fresh: bool) -> Design:
     return Design(recognise, kept_pyannote(threads, fresh), join_by_nearest_end)
 
 
-def best_practice(threads: int, fresh: bool) -> Design:
-    """faster-whisper in batches with word times, pyannote, and a join by the largest overlap."""
+def best_practice(threads: int, fresh: bool, mode: str = "batched") -> Design:
+    """faster-whisper (`mode`: batched or sequential) with word times, pyannote, and a join by the largest overlap."""
 
     def load() -> Recognise:
-        return partial(FasterWhisper(ctranslate2_directory(), "int8", threads).batched, words=True)
+        model = FasterWhisper(ctranslate2_directory(), "int8", threads)
+        return partial(model.batched if mode == "batched" else model.sequential, words=True)
 
-    recognise = Kept("faster-whisper-int8", ("faster-whisper", "ctranslate2"), load, read_recognised, fresh)
+    name = "faster-whisper-int8" if mode == "batched" else f"faster-whisper-int8-{mode}"
+    recognise = Kept(name, ("faster-whisper", "ctranslate2"), load, read_recognised, fresh)
     return Design(recognise, kept_pyannote(threads, fresh), join_by_overlap)
 
 

@@ -17,7 +17,7 @@ import io
 import os
 import wave
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -73,6 +73,8 @@ class Recording:
     language: str = "en"
     exact: bool = False
     """The turns' borders are exact, not judged by ear."""
+    silence_s: float = 0.0
+    """So much of it is silence that was put before it."""
 
     @cached_property
     def waveform(self) -> np.ndarray:
@@ -92,6 +94,21 @@ class Recording:
     def speakers(self) -> tuple[str, ...]:
         """The reference's, in alphabetical order."""
         return tuple(sorted({turn.speaker for turn in self.turns}))
+
+
+def begun_earlier(recording: Recording, silence_s: float) -> Recording:
+    """The recording with so many seconds of silence before it, and what is known of it moved by as much."""
+    if not silence_s:
+        return recording
+    silence = np.zeros(round(silence_s * SAMPLE_RATE_HZ), np.float32)
+    moved_s = silence.size / SAMPLE_RATE_HZ
+    return replace(
+        recording,
+        content=wav(np.concatenate([silence, recording.waveform])),
+        turns=tuple(replace(one, start=one.start + moved_s, end=one.end + moved_s) for one in recording.turns),
+        segments=tuple(replace(one, start=one.start + moved_s, end=one.end + moved_s) for one in recording.segments),
+        silence_s=moved_s,
+    )
 
 
 def find_recordings(data: Path, only: Sequence[str] = ()) -> list[Recording]:

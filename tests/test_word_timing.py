@@ -9,7 +9,7 @@ from hypothesis import given
 
 from transcript import Word
 from voice_activity import Speech
-from word_timing import hold_in_speech
+from word_timing import hold_in_speech, shorten_first_words
 
 VOICED = [Speech(1.0, 2.0), Speech(3.0, 4.0)]
 
@@ -38,6 +38,19 @@ def test_a_word_without_length_gets_one_where_there_is_room() -> None:
     assert times((1.2, 1.2), (1.22, 1.22), (1.5, 1.6)) == [(1.2, 1.22), (1.22, 1.26), (1.5, 1.6)]
 
 
+def test_a_first_word_stretched_over_what_somebody_else_said_begins_later() -> None:
+    said = [Word(" I'm", 0.0, 1.2), Word(" not", 1.2, 1.4), Word(" sure.", 1.4, 1.7), Word(" But", 1.7, 1.9)]
+    first, *rest = shorten_first_words(said)
+    assert 0.2 < first.start < 1.0
+    assert first.end == 1.2
+    assert rest == said[1:]
+
+
+def test_a_word_drawn_out_within_a_sentence_stays() -> None:
+    said = [Word(" we", 0.0, 0.2), Word(" so", 0.2, 1.6), Word(" do", 1.6, 1.8)]
+    assert shorten_first_words(said) == said
+
+
 @st.composite
 def spoken(draw: st.DrawFn) -> tuple[list[Word], list[Speech]]:
     def intervals(most: int) -> list[tuple[float, float]]:
@@ -45,13 +58,13 @@ def spoken(draw: st.DrawFn) -> tuple[list[Word], list[Speech]]:
         return [(a / 100, b / 100) for a, b in zip(borders[::2], borders[1::2], strict=False)]
 
     regions = [Speech(a, b) for a, b in intervals(12) if a < b]
-    return [Word(f" {n}", a, b) for n, (a, b) in enumerate(intervals(40))], regions
+    return [Word(f" {n}.", a, b) for n, (a, b) in enumerate(intervals(40))], regions
 
 
 @given(spoken())
 def test_words_stay_in_order_and_lose_nothing(case: tuple[list[Word], list[Speech]]) -> None:
     words, voiced = case
-    held = hold_in_speech(words, voiced)
+    held = shorten_first_words(hold_in_speech(words, voiced))
     assert [word.text for word in held] == [word.text for word in words]
     assert all(word.start <= word.end for word in held)
     assert all(a.start <= b.start for a, b in itertools.pairwise(held))

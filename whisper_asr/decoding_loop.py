@@ -116,8 +116,9 @@ class DecodingBatch:
 
     def run(self, queue: deque[Job]) -> Iterator[Hypothesis]:
         while queue or self.rows:
-            self._admit(queue)
-            self._step()
+            yield from self._admit(queue)
+            if self.rows:
+                self._step()
             for row in reversed(range(len(self.rows))):
                 if self._is_finished(self.rows[row]):
                     hypothesis = self._finish(row)
@@ -126,7 +127,8 @@ class DecodingBatch:
 
     # Taking windows in
 
-    def _admit(self, queue: deque[Job]) -> None:
+    def _admit(self, queue: deque[Job]) -> Iterator[Hypothesis]:
+        """Fill the free slots; windows in two languages are handed back, and their slots are free again."""
         while queue and len(self.rows) < self.state.slots:
             free = min(self.state.slots - len(self.rows), ENCODER_BATCH)
             jobs = [queue.popleft()]
@@ -134,6 +136,11 @@ class DecodingBatch:
             while queue and len(jobs) < free and len(queue[0].previous) == len(jobs[0].previous):
                 jobs.append(queue.popleft())
             self._take(jobs)
+            for row in reversed(range(len(self.rows))):
+                if self.rows[row].mixed:
+                    job = self.rows[row].job
+                    self._free(row)
+                    yield Hypothesis.of_two_languages(job)
 
     def _take(self, jobs: list[Job]) -> None:
         loop, slot = self.loop, len(self.rows)
@@ -177,20 +184,17 @@ class DecodingBatch:
             return [("en", False)] * len(jobs)
         codes = list(self.loop.vocabulary.languages)
         weights = self._language_weights(logits)
-        found = []
-        for job, probabilities in zip(jobs, weights, strict=True):
-            if job.language is None:
+        mixed = [
+            job.language is None and float(p.max()) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)
+            for slot, (job, p) in enumerate(zip(jobs, weights, strict=True), start=len(self.rows))
+        ]
+        for job, probabilities, several in zip(jobs, weights, mixed, strict=True):
+            if job.language is None and not several:
                 for code, p in zip(codes, probabilities.tolist(), strict=True):
                     self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.samples
         usual = max(self.language_weights, key=self.language_weights.__getitem__, default="en")
-        for slot, (job, probabilities) in enumerate(zip(jobs, weights, strict=True), start=len(self.rows)):
-            if job.language is not None:
-                found.append((job.language, False))
-                continue
-            certainty, best = probabilities.max(dim=0)
-            own = codes[int(best)] if float(certainty) >= LANGUAGE_CERTAINTY else usual
-            found.append((own, float(certainty) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)))
-        return found
+        detected = [codes[int(p.argmax())] if float(p.max()) >= LANGUAGE_CERTAINTY else usual for p in weights]
+        return [(job.language or own, several) for job, own, several in zip(jobs, detected, mixed, strict=True)]
 
     def _language_weights(self, logits: torch.Tensor) -> torch.Tensor:
         return torch.softmax(logits[:, list(self.loop.vocabulary.languages.values())], dim=-1)
@@ -293,12 +297,7 @@ class DecodingBatch:
     def _is_finished(self, row: Row) -> bool:
         if not row.written:
             return False
-        return (
-            row.mixed
-            or row.looped
-            or row.written[-1] == self.loop.vocabulary.end
-            or len(row.written) >= self._limit(row)
-        )
+        return row.looped or row.written[-1] == self.loop.vocabulary.end or len(row.written) >= self._limit(row)
 
     def _finish(self, index: int) -> Hypothesis | None:
         """The hypothesis of a row that is done, and its slot to the last row; or None, and the row begins again."""
@@ -309,7 +308,7 @@ class DecodingBatch:
             row.best.mean_log_probability,
         ):
             row.best = hypothesis
-        may_retry = row.job.retries and not row.mixed and row.attempt + 1 < len(TEMPERATURES)
+        may_retry = row.job.retries and row.attempt + 1 < len(TEMPERATURES)
         if may_retry and is_doubtful(hypothesis, self.loop.vocabulary.text(hypothesis.tokens)):
             row.begin_again()
             self.statistics.retries += 1
@@ -336,7 +335,6 @@ class DecodingBatch:
             row.no_speech_probability,
             row.temperature,
             row.looped,
-            row.mixed,
             alignment,
         )
 

@@ -231,7 +231,8 @@ class DraftLength:
         self._draft_s = draft_s / drafted if self._steps == 1 else 0.8 * self._draft_s + 0.2 * draft_s / drafted
         if self._steps >= self.HOPELESS_STEPS and self._accepted == 0:
             self.length = 0
-        elif self.seconds_plain is not None:
+        else:
+            assert self.seconds_plain is not None
             extra = max(0.0, verify_s - self.seconds_plain) / drafted
             self._verify_extra_s = extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
             if self._steps >= self.TRIAL_STEPS:

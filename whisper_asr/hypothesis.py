@@ -53,10 +53,14 @@ class Hypothesis:
     temperature: float
     looped: bool
     """The text was cut where it began to repeat itself."""
-    mixed: bool
-    """The window holds two languages: no more than its first token was written."""
     alignment: torch.Tensor | None
     """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end, was written."""
+    mixed: bool = False
+    """The window holds two languages: nothing was written."""
+
+    @classmethod
+    def of_two_languages(cls, job: Job) -> Hypothesis:
+        return cls(job, "", (), (), 0.0, 0.0, looped=False, alignment=None, mixed=True)
 
     @property
     def mean_log_probability(self) -> float:

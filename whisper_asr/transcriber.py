@@ -25,7 +25,7 @@ from whisper_asr.languages import language_code
 from whisper_asr.log_mel import LogMel
 from whisper_asr.network import Decoder, Encoder
 from whisper_asr.vocabulary import Vocabulary
-from word_timing import hold_in_speech
+from word_timing import hold_in_speech, shorten_first_words
 
 # Radford et al. 2022, section 4.5: nobody speaks where this probability is exceeded and the text is unlikely too.
 NO_SPEECH_CEILING = 0.6
@@ -243,7 +243,7 @@ class Recording:
         words = sorted(
             ((word, n) for n, chunk in enumerate(found) for word in chunk.words), key=lambda placed: placed[0].start
         )
-        held = hold_in_speech([word for word, _ in words], self.voiced)
+        held = shorten_first_words(hold_in_speech([word for word, _ in words], self.voiced))
         timed = zip(held, (n for _, n in words), strict=True)
         return [
             _chunk([word for word, _ in group], found[n].language)
