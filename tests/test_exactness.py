@@ -26,6 +26,7 @@ from whisper_asr.transcriber import Transcriber
 from whisper_asr.vocabulary import Vocabulary
 
 FEW_FILES = ["conversations/phone_call.flac", "conversations/ami_trn07.flac", "formats/benchmark_8s.wav"]
+BATCH_SIZES = [1, 4, 24]
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
 
 
@@ -117,25 +118,45 @@ def first_pass(tokens: list[int], first_timestamp: int) -> list[int]:
     return tokens
 
 
+@pytest.fixture(scope="module", params=["whisper-base", "whisper-tiny.en", "whisper-base-drafter", "random"])
+def assisted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Transcriber]:
+    """A drafter's name, and a transcriber that it drafts for."""
+    name: str = request.param
+    directory = random_drafter(tmp_path_factory.mktemp(name)) if name == "random" else MODELS / name
+    return name, make_transcriber(str(directory))
+
+
+@pytest.fixture(scope="module")
+def undrafted(transcriber: Transcriber, windows: list[np.ndarray]) -> dict[int, tuple[list[list[int]], int]]:
+    """By batch size: the tokens of the windows, and the steps that they took."""
+    found = {}
+    for batch_size in BATCH_SIZES:
+        statistics = DecodingStatistics()
+        found[batch_size] = decode(transcriber, windows, batch_size, statistics=statistics), statistics.steps
+    return found
+
+
 @pytest.mark.core
-@pytest.mark.parametrize("batch_size", [1, 4, 24])
-@pytest.mark.parametrize("assistant", ["whisper-base", "whisper-tiny.en", "whisper-base-drafter", "random"])
+@pytest.mark.parametrize("batch_size", BATCH_SIZES)
 def test_drafting_does_not_change_a_token(
-    assistant: str, batch_size: int, windows: list[np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    assisted: tuple[str, Transcriber],
+    batch_size: int,
+    windows: list[np.ndarray],
+    undrafted: dict[int, tuple[list[list[int]], int]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # Whether drafting pays is a matter of the clock; here it goes on all the same.
     monkeypatch.setattr(DraftLength, "_best_length", lambda self, rows: 4)
     monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
-    directory = random_drafter(tmp_path) if assistant == "random" else MODELS / assistant
-    transcriber = make_transcriber(str(directory))
-    plain, assisted = DecodingStatistics(), DecodingStatistics()
-    expected = decode(transcriber, windows, batch_size, statistics=plain)
-    assert decode(transcriber, windows, batch_size, assisted=True, statistics=assisted) == expected
-    assert assisted.drafted > 0
+    assistant, transcriber = assisted
+    statistics = DecodingStatistics()
+    expected, steps = undrafted[batch_size]
+    assert decode(transcriber, windows, batch_size, assisted=True, statistics=statistics) == expected
+    assert statistics.drafted > 0
     if assistant == "whisper-base":
-        assert assisted.tokens / assisted.row_steps > 3
+        assert statistics.tokens / statistics.row_steps > 3
     elif assistant == "whisper-tiny.en":
-        assert assisted.steps < 0.7 * plain.steps
+        assert statistics.steps < 0.7 * steps
 
 
 def random_drafter(directory: Path, mel_bins: int = 80) -> Path:
