@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -27,6 +29,7 @@ from whisper_asr.vocabulary import Vocabulary
 
 FEW_FILES = ["conversations/phone_call.flac", "conversations/ami_trn07.flac", "formats/benchmark_8s.wav"]
 BATCH_SIZES = [1, 4, 24]
+Item = TypeVar("Item")
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
 
 
@@ -89,22 +92,28 @@ def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
     network = WhisperForConditionalGeneration.from_pretrained(MODELS / "whisper-base").eval()
     vocabulary = transcriber.vocabulary
     prompt = (vocabulary.start, vocabulary.languages["en"], vocabulary.tasks["transcribe"], vocabulary.end)
-    checked = 0
-    for file in files:
-        for n, window in enumerate(cut_windows(transcriber, file)):
-            (hypothesis,) = transcriber.loop.run(deque([Job(0, (window,), "en", retries=False)]), 1)
+    windows = [(file.name, window) for file in files for window in cut_windows(transcriber, file)]
+    for some in batched(windows, 8):
+        waveforms = [window for _, window in some]
+        queue = deque(Job(n, (window,), "en", retries=False) for n, window in enumerate(waveforms))
+        hypotheses = sorted(transcriber.loop.run(queue, len(some)), key=lambda hypothesis: hypothesis.job.index)
+        features = transcriber.loop.log_mel(waveforms)
+        with torch.inference_mode():
+            generated = network.generate(features, language="en", task="transcribe", return_timestamps=True).tolist()
+        for (name, _), hypothesis, found in zip(some, hypotheses, generated, strict=True):
             tokens = list(hypothesis.tokens)
-            features = transcriber.loop.log_mel([window])
-            with torch.inference_mode():
-                found = network.generate(features, language="en", task="transcribe", return_timestamps=True)[0].tolist()
             expected = first_pass([token for token in found if token not in prompt], vocabulary.first_timestamp)
             # `generate` drops what follows the last timestamp and decodes it anew; a loop we cut.
             common = min(len(tokens), len(expected))
-            where = (file.name, n, vocabulary.text(tokens), vocabulary.text(expected))
+            where = (name, vocabulary.text(tokens), vocabulary.text(expected))
             assert tokens[:common] == expected[:common], where
             assert len(tokens) >= len(expected) or hypothesis.looped, where
-            checked += 1
-    return checked
+    return len(windows)
+
+
+def batched(items: list[Item], size: int) -> Iterator[list[Item]]:
+    for first in range(0, len(items), size):
+        yield items[first : first + size]
 
 
 def first_pass(tokens: list[int], first_timestamp: int) -> list[int]:
