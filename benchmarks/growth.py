@@ -22,7 +22,7 @@ def measure(options: Options) -> Found:
     lengths = QUICK_LENGTHS if options.quick else LENGTHS
     systems = [SPEECH, SPEAKERS] if options.speakers_too else [SPEECH]
     curves = {}
-    for system in systems:
+    for system in filter(lambda system: options.wants(system.name), systems):
         points = []
         for minutes in lengths:
             name = f"{MINUTES} {minutes}"
