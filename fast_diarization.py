@@ -244,11 +244,11 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
             first = frames.closest_frame(window.start + frames.duration / 2)
             steady = uniform_filter1d(said.astype(float), VOTE_FRAMES, axis=0, mode="nearest")
             votes[first : first + len(steady)] += steady
-        talks, every = np.zeros(votes.shape, np.uint8), np.arange(len(votes))
-        for rank in range(min(len(persons), count.data.max())):
+        talks, all_frames = np.zeros(votes.shape, np.uint8), np.arange(len(votes))
+        for rank in range(count.data.max()):
             most = votes.argmax(axis=1)
-            talks[every, most] = rank < count.data[:, 0]
-            votes[every, most] = -1
+            talks[all_frames, most] = rank < count.data[:, 0]
+            votes[all_frames, most] = -1
         return SlidingWindowFeature(talks, frames)
 
     def _split(self, active: np.ndarray, frames: Tensor, offset: Tensor, window: SlidingWindow) -> np.ndarray:

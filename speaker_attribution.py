@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby
 
-from transcript import AttributedWord, Chunk, SpeakerTurn, SpokenTurn, Word
+from transcript import SENTENCE_ENDS, AttributedWord, Chunk, SpeakerTurn, SpokenTurn, Word
 
 ONLY_SPEAKER = "SPEAKER_00"
 # Speech of one sentence flows on with gaps below this; a back-channel ("mhm") is set off by longer ones.
@@ -16,7 +16,6 @@ PAUSE_S = 0.3
 MIN_OVERLAP_S = 0.1
 # Shares of a word that differ by less are equal.
 EQUAL_S = 1e-9
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
 CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
 
 
@@ -130,10 +129,10 @@ def _owner(before: AttributedWord, word: AttributedWord, after: AttributedWord) 
     if before.speaker == after.speaker:
         return before.speaker if joined_before and joined_after else word.speaker
     # The last word of a sentence: "how are | you? Fine".
-    if word.speaker == after.speaker and joined_before and word.word.text.rstrip().endswith(SENTENCE_ENDS):
+    if word.speaker == after.speaker and joined_before and word.word.ends_sentence:
         return before.speaker
     # The first word of a sentence: "Thanks. And | you too".
-    if word.speaker == before.speaker and joined_after and before.word.text.rstrip().endswith(SENTENCE_ENDS):
+    if word.speaker == before.speaker and joined_after and before.word.ends_sentence:
         return after.speaker
     return word.speaker
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 SAMPLE_RATE_HZ = 16_000
 """Of every waveform once it is decoded: what Whisper, Silero and pyannote all hear."""
 
+SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -20,6 +22,11 @@ class Word:
     end: float
     probability: float = 1.0
     """Mean probability of the word's tokens, 0 to 1."""
+
+    @property
+    def ends_sentence(self) -> bool:
+        """Whether its punctuation, within quotation marks or brackets or not, says so."""
+        return self.text.rstrip(" \"'”’»)]」』").endswith(SENTENCE_ENDS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where cross-attention leaves a word's time in doubt, the voice settles it. Pure; all times are seconds.
+"""Where cross-attention leaves a word's time in doubt, the voice settles it, or its letters. Pure; times are seconds.
 
 The path through the attention gives every moment to some word: pauses stretch the word before or after them, and the
 first word of a window begins with the window. Voice activity knows where the voice is.
@@ -18,8 +18,6 @@ from voice_activity import Speech
 SHORTEST_WORD_S = 0.04
 
 
-# What ends a sentence, as Whisper writes it.
-SENTENCE_ENDS = ".?!…。？！"
 # Of a sentence's first word: as many times as long as its letters take elsewhere; fewer than three count as three.
 LONGEST_FIRST_WORD = 4.0
 LEAST_LETTERS = 3
@@ -28,20 +26,25 @@ LEAST_LETTERS = 3
 def shorten_first_words(words: Sequence[Word]) -> list[Word]:
     """Words in order; a sentence's first that is far too long for its letters begins later.
 
-    It takes what lies before it that nobody wrote down, such as the end of what somebody else said. openai/whisper
-    does the same, with twice the median word.
+    The attention gives it what lies before it and nobody wrote down, such as the end of what somebody else said
+    (openai/whisper shortens it too, to twice the median word). A sentence of one word stays: it may as well have been
+    given what lies after it.
     """
     letters = [max(LEAST_LETTERS, len(word.text.strip())) for word in words]
-    pace_s = (
-        statistics.median((word.end - word.start) / n for word, n in zip(words, letters, strict=True)) if words else 0.0
-    )
+    durations_s = [word.end - word.start for word in words]
+    # What fell together says nothing of the pace.
+    paces_s = [
+        duration_s / n for duration_s, n in zip(durations_s, letters, strict=True) if duration_s > SHORTEST_WORD_S
+    ]
+    if not paces_s:
+        return list(words)
+    longest_s = LONGEST_FIRST_WORD * statistics.median(paces_s)
     shortened = list(words)
     for n, word in enumerate(words):
-        longest_s = max(SHORTEST_WORD_S, LONGEST_FIRST_WORD * pace_s * letters[n])
-        begins_sentence = n == 0 or words[n - 1].text.rstrip().endswith(tuple(SENTENCE_ENDS))
-        if begins_sentence and word.end - word.start > longest_s and pace_s > 0:
+        is_first = (n == 0 or words[n - 1].ends_sentence) and not word.ends_sentence
+        if is_first and durations_s[n] > longest_s * letters[n]:
             latest = words[n + 1].start if n + 1 < len(words) else word.end
-            shortened[n] = replace(word, start=max(word.start, min(latest, word.end - longest_s)))
+            shortened[n] = replace(word, start=max(word.start, min(latest, word.end - longest_s * letters[n])))
     return shortened
 
 

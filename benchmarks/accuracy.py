@@ -53,16 +53,16 @@ WIDTH = 160
 TALKS = ("phone_call", "two_speakers", "four_speakers", "three_speakers_overlap", "long_five_speakers")
 MEETINGS_PREFIX = "ami_"
 
-OURS, ORIGINAL, BEST, CAREFUL = "ours", "original", "best", "sequential"
+OURS, ORIGINAL, BEST, SEQUENTIAL = "ours", "original", "best", "sequential"
 DEFAULT_SYSTEMS = (OURS, ORIGINAL, BEST)
-SYSTEMS = (*DEFAULT_SYSTEMS, CAREFUL)
+SYSTEMS = (*DEFAULT_SYSTEMS, SEQUENTIAL)
 TOLD = "ours+n"
 LEGEND = {
     OURS: "this project's handler",
     TOLD: "the same, told how many speakers there are",
     ORIGINAL: "huggingface.co/blog/asr-diarization: transformers' chunked pipeline, pyannote, nearest end of a chunk",
     BEST: "faster-whisper batched int8 with word times, pyannote's exclusive turns, largest overlap",
-    CAREFUL: "the same, but faster-whisper sequential",
+    SEQUENTIAL: "faster-whisper sequential int8 with word times, else like best",
 }
 
 # No multiple of any system's frame (0.01, 0.02 and 0.032 s).
@@ -130,7 +130,7 @@ def systems(options: argparse.Namespace) -> list[System]:
     designs: dict[str, Design] = {
         ORIGINAL: peers.original_design,
         BEST: peers.best_practice,
-        CAREFUL: partial(peers.best_practice, mode="sequential"),
+        SEQUENTIAL: partial(peers.best_practice, mode="sequential"),
     }
     return found + [System(name, partial(peer, designs[name], options)) for name in designs if name in options.systems]
 
@@ -359,12 +359,14 @@ def answers(column: System, recordings: Sequence[Recording]) -> Iterator[tuple[R
     respond = column.load()
     for recording in recordings:
         started = time.perf_counter()
+        after = f" after {recording.silence_s:.3f} s" if recording.silence_s else ""
         try:
             answer = respond(recording)
         except Exception as error:
-            say(f"{column.name}: {recording.name}: FAILED: {type(error).__name__}: {error}")
+            say(f"{column.name}: {recording.name}{after}: FAILED: {type(error).__name__}: {error}")
             continue
-        say(f"{column.name}: {recording.name} ({recording.duration_s:.0f} s): {time.perf_counter() - started:.1f} s")
+        seconds = time.perf_counter() - started
+        say(f"{column.name}: {recording.name}{after} ({recording.duration_s:.0f} s): {seconds:.1f} s")
         if not recording.silence_s:
             write_json(ANSWERS / column.name / f"{recording.name}.json", dataclasses.asdict(answer))
         yield recording, answer
@@ -410,10 +412,14 @@ def main() -> int:
         for recording, answer in answers(column, heard):
             found[recording.name].append(score(recording, answer))
         for name, scores in found.items():
-            rows[name][column.name] = together(scores) if len(scores) > 1 else scores[0]
+            # Fewer would not compare with those of another system.
+            if len(scores) == options.beginnings:
+                rows[name][column.name] = together(scores) if len(scores) > 1 else scores[0]
     tables = report(recordings, rows)
     for column in columns:
         print(f"{column.name}: {LEGEND.get(column.name, 'the same in that precision')}")
+    if options.beginnings > 1:
+        print(f"Each recording heard {options.beginnings} times: means, but sums of words and errors.")
     print()
     for table in tables:
         print(table.text([column.name for column in columns]), end="\n\n", flush=True)
@@ -432,6 +438,7 @@ def as_json(
 
     return {
         "machine": machine.describe(options.threads),
+        "beginnings": options.beginnings,
         "recordings": {
             one.name: {"sha256": one.sha256, "duration_s": one.duration_s, "systems": plain(rows[one.name])}
             for one in recordings

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -286,7 +286,7 @@ def original_design(threads: int, fresh: bool) -> Design:
     return Design(recognise, kept_pyannote(threads, fresh), join_by_nearest_end)
 
 
-def best_practice(threads: int, fresh: bool, mode: str = "batched") -> Design:
+def best_practice(threads: int, fresh: bool, mode: Literal["batched", "sequential"] = "batched") -> Design:
     """faster-whisper (`mode`: batched or sequential) with word times, pyannote, and a join by the largest overlap."""
 
     def load() -> Recognise:

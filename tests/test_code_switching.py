@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from audio_decoding import decode_audio
+from whisper_asr.drafting import DraftLength
 
 
 @pytest.mark.parametrize("first_s", [0, 10, 15, 20, 25])
@@ -18,3 +20,18 @@ def test_every_chunk_has_its_language(handler, data, wav, first_s: int) -> None:
         assert chunk["language"] == ("en" if chunk["timestamp"][1] + first_s < 30.5 else "de")
     assert "copies" in said["en"] and "Software" in said["de"]
     assert answer["warnings"] == []
+
+
+def test_drafting_changes_nothing_where_a_window_is_handed_back(
+    handler, data, wav, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The window of two languages leaves its slot to others before the drafter has heard it."""
+    monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
+    speech = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 60)[15 * 16_000 : 40 * 16_000]
+    audio = wav(np.concatenate([speech, speech]))
+    plain, assisted = (
+        handler({"inputs": audio, "parameters": {"diarize": False, "assisted": drafted}}) for drafted in (False, True)
+    )
+    assert "acceptance_rate" in assisted["timings"] and "acceptance_rate" not in plain["timings"]
+    assert {chunk["language"] for chunk in plain["chunks"]} == {"en", "de"}
+    assert (assisted["text"], assisted["chunks"]) == (plain["text"], plain["chunks"])

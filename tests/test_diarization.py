@@ -179,6 +179,25 @@ def test_frames_once_gives_the_embeddings_of_pyannote():
     np.testing.assert_allclose(fast.get_embeddings(file, masks, exclude_overlap=True), expected, rtol=1e-3, atol=1e-4)
 
 
+def test_as_many_people_talk_in_a_frame_as_are_counted():
+    """Those with most votes; nobody where nobody is counted, somebody unknown where too few were told apart."""
+    from pyannote.core import SlidingWindow, SlidingWindowFeature
+
+    from fast_diarization import LocalSpeakerDiarization
+
+    random = np.random.default_rng(0)
+    frames = SlidingWindow(start=0, duration=0.02, step=0.02)
+    windows = SlidingWindowFeature(random.integers(0, 2, (4, 500, 3)), SlidingWindow(start=0, duration=10, step=1))
+    counts = random.integers(0, 3, (650, 1)).astype(np.uint8)
+    for persons in (np.tile([0, 1, 2], (4, 1)), np.tile([0, -2, -2], (4, 1)), np.full((4, 3), -2)):
+        talks = LocalSpeakerDiarization.reconstruct(None, windows, persons, SlidingWindowFeature(counts, frames))
+        np.testing.assert_array_equal(talks.data.sum(axis=1), counts[:, 0])
+    always = SlidingWindowFeature(np.tile([1, 0, 0], (1, 500, 1)), windows.sliding_window)
+    one = SlidingWindowFeature(np.ones((500, 1), np.uint8), frames)
+    talks = LocalSpeakerDiarization.reconstruct(None, always, np.array([[1, 0, 2]]), one)
+    assert (talks.data == [0, 1, 0]).all()
+
+
 def test_a_model_that_cannot_be_loaded_is_named_without_the_token(monkeypatch):
     pytest.importorskip("pyannote.audio")
     from pyannote.audio import Pipeline

@@ -142,6 +142,8 @@ def undrafted(transcriber: Transcriber, windows: list[np.ndarray]) -> dict[int, 
     for batch_size in BATCH_SIZES:
         statistics = DecodingStatistics()
         found[batch_size] = decode(transcriber, windows, batch_size, statistics=statistics), statistics.steps
+    # One window after the other, or in slots that others left: the same.
+    assert all(tokens == found[1][0] for tokens, _ in found.values())
     return found
 
 

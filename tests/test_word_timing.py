@@ -46,6 +46,16 @@ def test_a_first_word_stretched_over_what_somebody_else_said_begins_later() -> N
     assert rest == said[1:]
 
 
+def test_a_sentence_of_one_word_stays() -> None:
+    said = [Word(" Yes.", 0.0, 1.5), Word(" And", 1.5, 1.7), Word(" so", 1.7, 1.8), Word(" on.", 1.8, 2.0)]
+    assert shorten_first_words(said) == said
+
+
+def test_a_first_word_begins_no_later_than_what_was_heard_within_it() -> None:
+    said = [Word(" So", 0.0, 5.0), Word(" what", 1.0, 1.2), Word(" now?", 1.2, 1.4), Word(" Oh", 5.0, 5.1)]
+    assert [word.start for word in shorten_first_words(said)] == [1.0, 1.0, 1.2, 5.0]
+
+
 def test_a_word_drawn_out_within_a_sentence_stays() -> None:
     said = [Word(" we", 0.0, 0.2), Word(" so", 0.2, 1.6), Word(" do", 1.6, 1.8)]
     assert shorten_first_words(said) == said
@@ -58,7 +68,8 @@ def spoken(draw: st.DrawFn) -> tuple[list[Word], list[Speech]]:
         return [(a / 100, b / 100) for a, b in zip(borders[::2], borders[1::2], strict=False)]
 
     regions = [Speech(a, b) for a, b in intervals(12) if a < b]
-    return [Word(f" {n}.", a, b) for n, (a, b) in enumerate(intervals(40))], regions
+    ends = st.sampled_from(["", "."])
+    return [Word(f" {n}{draw(ends)}", a, b) for n, (a, b) in enumerate(intervals(40))], regions
 
 
 @given(spoken())

@@ -63,6 +63,7 @@ class Row:
     attempt: int = 0
     looped: bool = False
     mixed: bool = False
+    """The window holds two languages: it is handed back before its first step."""
     best: Hypothesis | None = None
     sampling: Sampling | None = None
 
@@ -188,13 +189,13 @@ class DecodingBatch:
             job.language is None and float(p.max()) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)
             for slot, (job, p) in enumerate(zip(jobs, weights, strict=True), start=len(self.rows))
         ]
-        for job, probabilities, several in zip(jobs, weights, mixed, strict=True):
-            if job.language is None and not several:
+        for job, probabilities, is_mixed in zip(jobs, weights, mixed, strict=True):
+            if job.language is None and not is_mixed:
                 for code, p in zip(codes, probabilities.tolist(), strict=True):
                     self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.samples
         usual = max(self.language_weights, key=self.language_weights.__getitem__, default="en")
         detected = [codes[int(p.argmax())] if float(p.max()) >= LANGUAGE_CERTAINTY else usual for p in weights]
-        return [(job.language or own, several) for job, own, several in zip(jobs, detected, mixed, strict=True)]
+        return [(job.language or own, is_mixed) for job, own, is_mixed in zip(jobs, detected, mixed, strict=True)]
 
     def _language_weights(self, logits: torch.Tensor) -> torch.Tensor:
         return torch.softmax(logits[:, list(self.loop.vocabulary.languages.values())], dim=-1)
