@@ -185,16 +185,20 @@ class DecodingBatch:
             return [("en", False)] * len(jobs)
         codes = list(self.loop.vocabulary.languages)
         weights = self._language_weights(logits)
+        certainties, likeliest = (found.tolist() for found in weights.max(dim=-1))
         mixed = [
-            job.language is None and float(p.max()) < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)
-            for slot, (job, p) in enumerate(zip(jobs, weights, strict=True), start=len(self.rows))
+            job.language is None and certainty < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)
+            for slot, (job, certainty) in enumerate(zip(jobs, certainties, strict=True), start=len(self.rows))
         ]
         for job, probabilities, is_mixed in zip(jobs, weights, mixed, strict=True):
             if job.language is None and not is_mixed:
                 for code, p in zip(codes, probabilities.tolist(), strict=True):
                     self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.samples
         usual = max(self.language_weights, key=self.language_weights.__getitem__, default="en")
-        detected = [codes[int(p.argmax())] if float(p.max()) >= LANGUAGE_CERTAINTY else usual for p in weights]
+        detected = [
+            codes[best] if certainty >= LANGUAGE_CERTAINTY else usual
+            for certainty, best in zip(certainties, likeliest, strict=True)
+        ]
         return [(job.language or own, is_mixed) for job, own, is_mixed in zip(jobs, detected, mixed, strict=True)]
 
     def _language_weights(self, logits: torch.Tensor) -> torch.Tensor:
