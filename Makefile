@@ -12,7 +12,7 @@ BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-
 .DELETE_ON_ERROR:
 
 demo: $(BUILT)
-	$(PYTHON) scripts/demo.py
+	$(PYTHON) tools/demo.py
 
 test: $(BUILT)
 	$(PYTHON) -m pytest
@@ -21,6 +21,7 @@ lint: $(INSTALLED)
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	.venv/bin/lint-imports --no-cache
 
 models: $(BUILT)
 
@@ -28,7 +29,7 @@ models: $(BUILT)
 compat-test: $(BUILT) $(COMPAT_INSTALLED)
 	$(COMPAT_PYTHON) -m pytest -m core
 
-# benchmarks/README.md says what these measure. ARGS="--help" lists what can be chosen.
+# docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.speed $(ARGS)
 
@@ -36,7 +37,7 @@ accuracy: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.accuracy $(ARGS)
 
 models/%/config.json: | $(INSTALLED)
-	$(PYTHON) scripts/build_models.py $*
+	$(PYTHON) tools/build_models $*
 
 $(INSTALLED): requirements.txt requirements-dev.txt
 	test -x $(PYTHON) || $(PYTHON_BASE) -m venv .venv

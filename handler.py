@@ -14,14 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from audio_decoding import decode_audio, decode_channels, payload_bytes
-from config import InferenceConfig, ModelSettings
-from diarization_utils import Diarizer
-from renderings import render
-from response import build_transcript
-from speaker_attribution import attribute_words, words_of_channels, words_without_speakers
-from transcript import SAMPLE_RATE_HZ, AttributedWord, SpeakerTurn
-from whisper_asr.transcriber import Transcriber, Transcription
+from speech_endpoint.attribution import attribute_words, words_of_channels, words_without_speakers
+from speech_endpoint.audio.decoding import decode_audio, decode_channels, payload_bytes
+from speech_endpoint.config import InferenceConfig, ModelSettings
+from speech_endpoint.diarization.diarizer import Diarizer
+from speech_endpoint.output.formats import render
+from speech_endpoint.output.response import build_transcript
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, AttributedWord, SpeakerTurn
+from speech_endpoint.transcription.transcriber import Transcriber, Transcription
 
 logger = logging.getLogger(__name__)
 

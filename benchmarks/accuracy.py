@@ -43,7 +43,7 @@ from benchmarks.recordings import (
     begun_earlier,
     find_recordings,
 )
-from transcript import Diarization, SpeakerTurn
+from speech_endpoint.transcript import Diarization, SpeakerTurn
 
 RESULTS = Path(__file__).resolve().parent / "results"
 ANSWERS = RESULTS / "local" / "answers"

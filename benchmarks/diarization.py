@@ -10,7 +10,7 @@ from benchmarks.measured_process import Task, rounds, summary
 from benchmarks.measures import diarization_error_rate
 from benchmarks.section import Found, Options, Section, markdown_table, number
 from benchmarks.sounds import sound
-from transcript import SpeakerTurn
+from speech_endpoint.transcript import SpeakerTurn
 
 PROJECT = "this project"
 PEER = "pyannote.audio, default"

@@ -16,7 +16,7 @@ from benchmarks.child import ASR_MODEL, ASSISTANT_MODEL, DIARIZATION_MODEL, REPO
 from benchmarks.measures import Answer, SaidWord
 from benchmarks.recordings import wav
 from benchmarks.second_process import SecondProcess
-from transcript import SpeakerTurn
+from speech_endpoint.transcript import SpeakerTurn
 
 if TYPE_CHECKING:
     from benchmarks.peers import Recognised
@@ -66,7 +66,7 @@ class Engine(ABC):
 @contextmanager
 def looks(count: int | None) -> Iterator[None]:
     """For a while, go back `count` times to speech that no word covers (None: as often as the project does)."""
-    from whisper_asr import transcriber
+    from speech_endpoint.transcription import transcriber
 
     before = transcriber.LOOKS
     transcriber.LOOKS = before if count is None else count
@@ -87,8 +87,8 @@ class Ours(Engine):
         second_looks: int | None = None,
         assistant: str = ASSISTANT_MODEL,
     ) -> None:
-        from config import InferenceConfig, ModelSettings
-        from whisper_asr.transcriber import Transcriber
+        from speech_endpoint.config import InferenceConfig, ModelSettings
+        from speech_endpoint.transcription.transcriber import Transcriber
 
         settings = ModelSettings.model_validate(
             {
@@ -145,7 +145,7 @@ class OurDiarizer(Engine):
     """This project, who spoke when."""
 
     def __init__(self) -> None:
-        from diarization_utils import Diarizer
+        from speech_endpoint.diarization.diarizer import Diarizer
 
         self.diarizer = Diarizer(str(REPOSITORY / DIARIZATION_MODEL), token=None, device="auto")
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.recordings import SpokenSegment
-from transcript import SpeakerTurn
+from speech_endpoint.transcript import SpeakerTurn
 
 NO_COLLAR = 0.0
 QUARTER_SECOND_EITHER_SIDE = 0.5

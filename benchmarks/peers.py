@@ -28,7 +28,7 @@ import torch
 
 from benchmarks.child import ASR_MODEL, DIARIZATION_MODEL, REPOSITORY
 from benchmarks.measures import Answer, SaidWord
-from transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Word
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Word
 
 # Count up when a peer's settings change: what was kept before is then heard again.
 REVISION = 1

@@ -18,9 +18,9 @@ from pyannote.audio.pipelines.clustering import AgglomerativeClustering
 from pyannote.audio.pipelines.speaker_verification import ONNXWeSpeakerPretrainedSpeakerEmbedding
 from safetensors.torch import load_file
 
-from diarization_utils import to_diarization
-from speaker_embedding import CamPlusPlus
-from transcript import SAMPLE_RATE_HZ, Diarization
+from speech_endpoint.diarization.campplus import CamPlusPlus
+from speech_endpoint.diarization.diarizer import to_diarization
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization
 
 
 class TorchSession:
@@ -46,7 +46,7 @@ class CamPlusPlusEmbedding(ONNXWeSpeakerPretrainedSpeakerEmbedding):
 
 
 class DefaultPyannote:
-    """The pipeline of a bundle that `scripts/build_models.py` wrote, as pyannote runs it."""
+    """The pipeline of a bundle that `tools/build_models` wrote, as pyannote runs it."""
 
     def __init__(self, bundle: Path) -> None:
         config: dict[str, Any] = json.loads((bundle / "config.json").read_text())

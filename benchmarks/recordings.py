@@ -23,9 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from audio_decoding import decode_audio
 from benchmarks.child import REPOSITORY
-from transcript import SAMPLE_RATE_HZ, SpeakerTurn
+from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn
 
 DATA = Path(os.environ.get("SPEECH_DATA", REPOSITORY.parent / "shared" / "data"))
 """Where recordings are looked for; the tests use the same variable."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.recordings import CONVERSATION, DATA, UTTERANCE, SpokenSegment, find_recordings, read_conversation
-from transcript import SAMPLE_RATE_HZ, SpeakerTurn
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn
 
 # Half a minute at most: decoded one at a time.
 UTTERANCES = "utterances"

@@ -21,11 +21,11 @@ from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtracto
 from benchmarks import child
 from benchmarks.process import free_memory_gb, rss_mb
 from benchmarks.section import Found, Options, Section, markdown_table, number
-from whisper_asr.checkpoint import Checkpoint, load_checkpoint
-from whisper_asr.decoding_rules import Allowed, DecodingRules
-from whisper_asr.kernels import pick_device, pick_precision
-from whisper_asr.network import Decoder, DecoderState
-from whisper_asr.vocabulary import Vocabulary
+from speech_endpoint.whisper.backends.cpu import pick_device, pick_precision
+from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
+from speech_endpoint.whisper.logit_rules import Allowed, DecodingRules
+from speech_endpoint.whisper.model import Decoder, DecoderState
+from speech_endpoint.whisper.tokenizer import Vocabulary
 
 RATES = (0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
 """Share of the guesses that were looked at and were right."""

@@ -20,12 +20,12 @@ from benchmarks.section import Found, Options, Section, markdown_table, number
 
 # What an endpoint builds when it starts: (module, name in it, what it is to a reader).
 PARTS = (
-    ("whisper_asr.transcriber", "load_checkpoint", "reading Whisper's weights"),
-    ("whisper_asr.transcriber", "Vocabulary", "vocabulary"),
-    ("whisper_asr.transcriber", "Encoder", "encoder, in its number format"),
-    ("whisper_asr.transcriber", "Decoder", "decoder, in its number formats"),
-    ("whisper_asr.transcriber", "Drafter", "drafter"),
-    ("whisper_asr.transcriber", "VoiceActivity", "voice activity"),
+    ("speech_endpoint.transcription.transcriber", "load_checkpoint", "reading Whisper's weights"),
+    ("speech_endpoint.transcription.transcriber", "Vocabulary", "vocabulary"),
+    ("speech_endpoint.transcription.transcriber", "Encoder", "encoder, in its number format"),
+    ("speech_endpoint.transcription.transcriber", "Decoder", "decoder, in its number formats"),
+    ("speech_endpoint.transcription.transcriber", "Drafter", "drafter"),
+    ("speech_endpoint.transcription.transcriber", "VoiceActivity", "voice activity"),
     ("diarization_utils", "_load_bundle", "diarizer, pyannote's import included"),
 )
 VARIANTS = {

@@ -12,7 +12,7 @@ import pytest
 from answers import check_answer
 
 from benchmarks.recordings import signals
-from whisper_asr.drafting import DraftLength
+from speech_endpoint.whisper.speculation import DraftLength
 
 pytestmark = pytest.mark.core
 WORDS = {"return_timestamps": "word"}
@@ -70,7 +70,7 @@ def test_a_phone_call_has_its_words_and_two_speakers(handler, data: Path) -> Non
 
 
 def test_stereo_and_other_rates_keep_their_times(handler, data: Path, wav) -> None:
-    from audio_decoding import decode_audio
+    from speech_endpoint.audio.decoding import decode_audio
 
     waveform = decode_audio((data / "formats" / "benchmark_8s.wav").read_bytes(), 16_000, 60)
     slow = np.repeat(waveform, 3)  # the same sound at 48 kHz
@@ -81,7 +81,7 @@ def test_stereo_and_other_rates_keep_their_times(handler, data: Path, wav) -> No
 
 
 def test_headerless_pcm_is_read_at_the_rate_that_is_given(handler, data: Path) -> None:
-    from audio_decoding import decode_audio
+    from speech_endpoint.audio.decoding import decode_audio
 
     waveform = decode_audio((data / "formats" / "benchmark_8s.wav").read_bytes(), 16_000, 60)
     pcm = (waveform[::2].clip(-1, 1) * 32767).astype("<i2").tobytes()

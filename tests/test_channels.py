@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from answers import check_answer
 
-from audio_decoding import decode_audio
+from speech_endpoint.audio.decoding import decode_audio
 
 UTTERANCES = ("2412-153948-0000.flac", "sense_and_sensibility_01_austen_64kb-0920.flac")
 

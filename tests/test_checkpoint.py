@@ -10,7 +10,7 @@ import torch
 from conftest import MODELS
 from transformers import WhisperForConditionalGeneration
 
-from whisper_asr.checkpoint import load_checkpoint
+from speech_endpoint.whisper.checkpoint import load_checkpoint
 
 pytestmark = pytest.mark.core
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from audio_decoding import decode_audio
-from whisper_asr.drafting import DraftLength
+from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.whisper.speculation import DraftLength
 
 
 @pytest.mark.parametrize("first_s", [0, 10, 15, 20, 25])

@@ -8,10 +8,10 @@ from conftest import MODELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from whisper_asr.checkpoint import load_checkpoint
-from whisper_asr.decoding_rules import DecodingRules, allowed_after
-from whisper_asr.hypothesis import loop_start
-from whisper_asr.vocabulary import Vocabulary, token_map
+from speech_endpoint.whisper.checkpoint import load_checkpoint
+from speech_endpoint.whisper.logit_rules import DecodingRules, allowed_after
+from speech_endpoint.whisper.sequence import loop_start
+from speech_endpoint.whisper.tokenizer import Vocabulary, token_map
 
 pytestmark = pytest.mark.core
 

@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from diarization_utils import Diarizer, make_exclusive, to_diarization
-from transcript import Diarization, SpeakerTurn
+from speech_endpoint.diarization.diarizer import Diarizer, make_exclusive, to_diarization
+from speech_endpoint.transcript import Diarization, SpeakerTurn
 
 ROOT = Path(__file__).resolve().parent.parent
 CONVERSATIONS = Path(os.environ.get("SPEECH_DATA", ROOT.parent / "shared" / "data")) / "conversations"
 BUNDLE = Path(os.environ.get("SPEECH_MODELS", ROOT / "models")) / "speaker-diarization"
 RATE_HZ = 16_000
 
-needs_model = pytest.mark.skipif(not (BUNDLE / "config.json").is_file(), reason="run scripts/build_models.py first")
+needs_model = pytest.mark.skipif(not (BUNDLE / "config.json").is_file(), reason="run tools/build_models first")
 needs_data = pytest.mark.skipif(not CONVERSATIONS.is_dir(), reason="set SPEECH_DATA to the test data")
 
 
@@ -80,7 +80,7 @@ def test_readers_that_segmentation_takes_for_one_are_told_apart(diarizer):
 @needs_data
 def test_a_long_recording_is_heard_in_stretches_as_in_one(diarizer, monkeypatch):
     """Ten minutes are one stretch; here twelve seconds are, of two minutes."""
-    import fast_diarization
+    import speech_endpoint.diarization.pipeline as fast_diarization
 
     waveform = read("four_speakers")
     at_once = diarizer(waveform)
@@ -97,7 +97,7 @@ def test_a_long_recording_is_heard_in_stretches_as_in_one(diarizer, monkeypatch)
 @needs_data
 @pytest.mark.parametrize(("half", "most"), [(False, 0.001), (True, 0.02)])
 def test_segmentation_of_overlapping_windows_is_that_of_each(diarizer, half, most):
-    from speaker_segmentation import OverlappingWindows
+    from speech_endpoint.diarization.segmentation import OverlappingWindows
 
     inference = diarizer._pipeline._segmentation
     windows = torch.from_numpy(read("ami_dev00")).unfold(0, 10 * RATE_HZ, RATE_HZ)[:, None]
@@ -157,7 +157,7 @@ def test_frames_once_gives_the_embeddings_of_pyannote():
     from pyannote.audio.pipelines import SpeakerDiarization
     from pyannote.core import SlidingWindow, SlidingWindowFeature
 
-    from fast_diarization import WindowedSpeakerDiarization
+    from speech_endpoint.diarization.pipeline import WindowedSpeakerDiarization
 
     torch.manual_seed(0)
     slow = SpeakerDiarization(
@@ -183,7 +183,7 @@ def test_as_many_people_talk_in_a_frame_as_are_counted():
     """Those with most votes; nobody where nobody is counted, somebody unknown where too few were told apart."""
     from pyannote.core import SlidingWindow, SlidingWindowFeature
 
-    from fast_diarization import LocalSpeakerDiarization
+    from speech_endpoint.diarization.pipeline import LocalSpeakerDiarization
 
     random = np.random.default_rng(0)
     frames = SlidingWindow(start=0, duration=0.02, step=0.02)

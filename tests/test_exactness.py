@@ -15,17 +15,17 @@ import torch
 from conftest import MODELS
 from transformers import WhisperFeatureExtractor
 
-from audio_decoding import decode_audio
-from config import ModelSettings
-from speech_windows import pack_windows
-from voice_activity import padded, voiced_regions
-from whisper_asr.checkpoint import Checkpoint, load_checkpoint
-from whisper_asr.decoding_loop import DecodingStatistics
-from whisper_asr.drafting import Drafter, DraftLength
-from whisper_asr.hypothesis import Job
-from whisper_asr.kernels import pick_precision
-from whisper_asr.transcriber import Transcriber
-from whisper_asr.vocabulary import Vocabulary
+from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.vad import padded, voiced_regions
+from speech_endpoint.audio.windows import pack_windows
+from speech_endpoint.config import ModelSettings
+from speech_endpoint.transcription.transcriber import Transcriber
+from speech_endpoint.whisper.backends.cpu import pick_precision
+from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
+from speech_endpoint.whisper.engine import DecodingStatistics
+from speech_endpoint.whisper.sequence import Job
+from speech_endpoint.whisper.speculation import Drafter, DraftLength
+from speech_endpoint.whisper.tokenizer import Vocabulary
 
 FEW_FILES = ["conversations/phone_call.flac", "conversations/ami_trn07.flac", "formats/benchmark_8s.wav"]
 BATCH_SIZES = [1, 4, 24]

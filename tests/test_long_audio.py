@@ -14,7 +14,7 @@ from conftest import REPOSITORY
 SCRIPT = """
 import json, sys, numpy as np
 sys.path.insert(0, ".")
-from audio_decoding import decode_audio
+from speech_endpoint.audio.decoding import decode_audio
 from handler import EndpointHandler
 import io, wave
 call = decode_audio(open(sys.argv[1], "rb").read(), 16_000, 3600)

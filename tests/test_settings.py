@@ -8,7 +8,7 @@ import sys
 import pytest
 from conftest import REPOSITORY
 
-from config import ModelSettings
+from speech_endpoint.config import ModelSettings
 
 pytestmark = pytest.mark.core
 

@@ -7,7 +7,7 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given
 
-from speaker_attribution import (
+from speech_endpoint.attribution import (
     Timeline,
     attribute_words,
     nearest_speakers,
@@ -15,7 +15,7 @@ from speaker_attribution import (
     split_chunks_at_speaker_changes,
     spoken_turns,
 )
-from transcript import AttributedWord, Chunk, SpeakerTurn, Word
+from speech_endpoint.transcript import AttributedWord, Chunk, SpeakerTurn, Word
 
 
 def chunk(*words: tuple[str, float, float]) -> Chunk:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from hypothesis import given
 
-from voice_splitting import LEAST_S, MOST_PARTS, Change, speaker_changes, split_voices
+from speech_endpoint.diarization.change_detection import LEAST_S, MOST_PARTS, Change, speaker_changes, split_voices
 
 FRAMES_PER_S = 50
 WINDOW_FRAMES = 500

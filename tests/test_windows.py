@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import voice_activity
-from audio_decoding import decode_audio
-from speech_windows import Window, pack_windows, uncovered
-from voice_activity import (
+import speech_endpoint.audio.vad as voice_activity
+from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.vad import (
     FRAME_S,
     FRAME_SAMPLES,
     RUN_IN_FRAMES,
@@ -23,6 +22,7 @@ from voice_activity import (
     padded,
     voiced_regions,
 )
+from speech_endpoint.audio.windows import Window, pack_windows, uncovered
 
 pytestmark = pytest.mark.core
 

@@ -7,9 +7,9 @@ import itertools
 import hypothesis.strategies as st
 from hypothesis import given
 
-from transcript import Word
-from voice_activity import Speech
-from word_timing import hold_in_speech, shorten_first_words
+from speech_endpoint.audio.vad import Speech
+from speech_endpoint.transcript import Word
+from speech_endpoint.transcription.word_timing import hold_in_speech, shorten_first_words
 
 VOICED = [Speech(1.0, 2.0), Speech(3.0, 4.0)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from whisper_asr.checkpoint import Checkpoint
+from speech_endpoint.whisper.checkpoint import Checkpoint
 
 SECONDS_PER_TIMESTAMP = 0.02
 # openai/whisper tokenizer.py: punctuation that belongs to the word after it, and to the word before it.

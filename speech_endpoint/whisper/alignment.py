@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from transcript import SAMPLE_RATE_HZ, Word
-from whisper_asr.hypothesis import Hypothesis
-from whisper_asr.log_mel import AUDIO_FRAMES
-from whisper_asr.vocabulary import Vocabulary
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
+from speech_endpoint.whisper.features import AUDIO_FRAMES
+from speech_endpoint.whisper.sequence import Hypothesis
+from speech_endpoint.whisper.tokenizer import Vocabulary
 
 SECONDS_PER_FRAME = 0.02
 MEDIAN_FRAMES = 7

@@ -13,7 +13,7 @@ from typing import Any
 import av
 import numpy as np
 
-from transcript import SAMPLE_RATE_HZ
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 PCM_BYTES_PER_SAMPLE, FLOAT_BYTES = 2, 4
 # Shorter payloads without a container are refused: 10 ms of PCM is nobody's recording.

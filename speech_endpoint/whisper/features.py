@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from transformers import WhisperFeatureExtractor
 
-from transcript import SAMPLE_RATE_HZ
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 WINDOW_S = 30
 WINDOW_SAMPLES = WINDOW_S * SAMPLE_RATE_HZ

@@ -11,8 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 
-from transcript import Word
-from voice_activity import Speech
+from speech_endpoint.audio.vad import Speech
+from speech_endpoint.transcript import Word
 
 # Nobody says a word in less; the attention's own frames are of 0.02 s.
 SHORTEST_WORD_S = 0.04

@@ -11,21 +11,21 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from config import InferenceConfig, ModelSettings
-from speech_windows import Window, pack_windows, uncovered
-from transcript import SAMPLE_RATE_HZ, Chunk, Word
-from voice_activity import Speech, VoiceActivity, padded, voiced_regions
-from whisper_asr.alignment import timed_words
-from whisper_asr.checkpoint import load_checkpoint
-from whisper_asr.decoding_loop import DecodingLoop, DecodingStatistics
-from whisper_asr.drafting import Drafter
-from whisper_asr.hypothesis import Hypothesis, Job, is_doubtful
-from whisper_asr.kernels import pick_device, pick_precision
-from whisper_asr.languages import language_code
-from whisper_asr.log_mel import LogMel
-from whisper_asr.network import Decoder, Encoder
-from whisper_asr.vocabulary import Vocabulary
-from word_timing import hold_in_speech, shorten_first_words
+from speech_endpoint.audio.vad import Speech, VoiceActivity, padded, voiced_regions
+from speech_endpoint.audio.windows import Window, pack_windows, uncovered
+from speech_endpoint.config import InferenceConfig, ModelSettings
+from speech_endpoint.languages import language_code
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Chunk, Word
+from speech_endpoint.transcription.word_timing import hold_in_speech, shorten_first_words
+from speech_endpoint.whisper.alignment import timed_words
+from speech_endpoint.whisper.backends.cpu import pick_device, pick_precision
+from speech_endpoint.whisper.checkpoint import load_checkpoint
+from speech_endpoint.whisper.engine import DecodingLoop, DecodingStatistics
+from speech_endpoint.whisper.features import LogMel
+from speech_endpoint.whisper.model import Decoder, Encoder
+from speech_endpoint.whisper.sequence import Hypothesis, Job, is_doubtful
+from speech_endpoint.whisper.speculation import Drafter
+from speech_endpoint.whisper.tokenizer import Vocabulary
 
 # Radford et al. 2022, section 4.5: nobody speaks where this probability is exceeded and the text is unlikely too.
 NO_SPEECH_CEILING = 0.6

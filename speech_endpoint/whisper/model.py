@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn import functional as F
 
-from whisper_asr.checkpoint import Checkpoint
-from whisper_asr.kernels import (
+from speech_endpoint.whisper.backends.cpu import (
     Int8Linear,
     Linear,
     Precision,
@@ -26,7 +25,8 @@ from whisper_asr.kernels import (
     rows_of_step,
     windows_encoded_together,
 )
-from whisper_asr.log_mel import AUDIO_FRAMES
+from speech_endpoint.whisper.checkpoint import Checkpoint
+from speech_endpoint.whisper.features import AUDIO_FRAMES
 
 
 @dataclass(frozen=True)

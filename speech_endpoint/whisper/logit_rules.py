@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from whisper_asr.vocabulary import Vocabulary
+from speech_endpoint.whisper.tokenizer import Vocabulary
 
 
 @dataclass(frozen=True, slots=True)

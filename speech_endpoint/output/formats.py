@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Sequence
 
-from response import AnswerChunk, AnswerTurn, Transcript
+from speech_endpoint.output.response import AnswerChunk, AnswerTurn, Transcript
 
 LINE_CHARACTERS = 42
 SUBTITLE_CHARACTERS = 2 * LINE_CHARACTERS

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby
 
-from transcript import SENTENCE_ENDS, AttributedWord, Chunk, SpeakerTurn, SpokenTurn, Word
+from speech_endpoint.transcript import SENTENCE_ENDS, AttributedWord, Chunk, SpeakerTurn, SpokenTurn, Word
 
 ONLY_SPEAKER = "SPEAKER_00"
 # Speech of one sentence flows on with gaps below this; a back-channel ("mhm") is set off by longer ones.

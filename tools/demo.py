@@ -23,8 +23,8 @@ def phone_call() -> bytes:
 
 def main() -> None:
     from handler import EndpointHandler
-    from renderings import listing
-    from response import AnswerTurn
+    from speech_endpoint.output.formats import listing
+    from speech_endpoint.output.response import AnswerTurn
 
     audio = Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else phone_call()
     handler = EndpointHandler(str(REPOSITORY))

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, PlainSerializer
 
-from speaker_attribution import split_chunks_at_speaker_changes, spoken_turns
-from transcript import AttributedWord, SpeakerTurn, Word
+from speech_endpoint.attribution import split_chunks_at_speaker_changes, spoken_turns
+from speech_endpoint.transcript import AttributedWord, SpeakerTurn, Word
 
 Seconds = Annotated[float, PlainSerializer(lambda s: round(s, 3), return_type=float)]
 Timestamp = tuple[Seconds, Seconds]

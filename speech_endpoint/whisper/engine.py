@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, fields
 
 import torch
 
-from transcript import SAMPLE_RATE_HZ
-from whisper_asr.decoding_rules import DecodingRules, Sampling, allowed_after
-from whisper_asr.drafting import Drafter, DraftingState, DraftLength
-from whisper_asr.hypothesis import Hypothesis, Job, is_doubtful, loop_start
-from whisper_asr.log_mel import WINDOW_SAMPLES, LogMel
-from whisper_asr.network import Decoder, DecoderState, Encoder
-from whisper_asr.vocabulary import Vocabulary
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.whisper.features import WINDOW_SAMPLES, LogMel
+from speech_endpoint.whisper.logit_rules import DecodingRules, Sampling, allowed_after
+from speech_endpoint.whisper.model import Decoder, DecoderState, Encoder
+from speech_endpoint.whisper.sequence import Hypothesis, Job, is_doubtful, loop_start
+from speech_endpoint.whisper.speculation import Drafter, DraftingState, DraftLength
+from speech_endpoint.whisper.tokenizer import Vocabulary
 
 TEMPERATURES = (0.0, 0.4, 0.8)
 # Windows encoded together: more gain nothing on a CPU and cost memory.

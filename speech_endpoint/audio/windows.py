@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from transcript import SAMPLE_RATE_HZ
-from voice_activity import FRAME_S, Speech
+from speech_endpoint.audio.vad import FRAME_S, Speech
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 # Silence longer than this is left out of a window; Whisper reads shorter pauses as punctuation.
 LONGEST_PAUSE_S = 1.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
-
 
 def language_code(language: str) -> str:
     """The code ("en") of a language given by code or English name.
@@ -11,6 +9,9 @@ def language_code(language: str) -> str:
     Raises:
         ValueError: Whisper has no such language.
     """
+    # Imported where it is needed: it takes most of a second, and `config` needs it for a named language alone.
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
+
     name = language.strip().lower()
     if name in LANGUAGES:
         return str(name)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from speaker_embedding import mean_and_deviation
+from speech_endpoint.diarization.campplus import mean_and_deviation
 
 # A voice is cut where both sides are less alike than this. On phone_call, four_speakers, long_five_speakers and
 # ami_dev00, trn03, trn05, trn07 every value from 0.5 to 0.55 serves alike, and on the other recordings too; phone calls

@@ -24,13 +24,13 @@ from safetensors.torch import load_file
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from freed_memory import release_freed_memory
-from speaker_clustering import ConflictAwareClustering
-from speaker_embedding import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus, mean_and_deviation
-from speaker_segmentation import OverlappingWindows
-from transcript import SAMPLE_RATE_HZ
-from voice_splitting import Change, speaker_changes, split_voices
-from whisper_asr.kernels import has_bfloat16
+from speech_endpoint.diarization.campplus import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus, mean_and_deviation
+from speech_endpoint.diarization.change_detection import Change, speaker_changes, split_voices
+from speech_endpoint.diarization.clustering import ConflictAwareClustering
+from speech_endpoint.diarization.segmentation import OverlappingWindows
+from speech_endpoint.hardware import release_freed_memory
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.whisper.backends.cpu import has_bfloat16
 
 SEGMENTATION_BATCH = 32
 EMBEDDING_BATCH = 32
@@ -164,7 +164,7 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
 
 
 class LocalSpeakerDiarization(WindowedSpeakerDiarization):
-    """The bundle that `scripts/build_models.py` writes: pyannote's segmentation-3.0 and the CAM++ embedding.
+    """The bundle that `tools/build_models` writes: pyannote's segmentation-3.0 and the CAM++ embedding.
 
     CAM++'s frame layers run over the recording, in blocks, not over its windows. They also tell where segmentation
     takes two people for one voice.

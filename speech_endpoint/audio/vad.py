@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from transcript import SAMPLE_RATE_HZ
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 FRAME_SAMPLES = 512  # 32 ms
 CONTEXT_SAMPLES = 64

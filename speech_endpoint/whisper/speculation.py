@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 
 import torch
 
-from whisper_asr.checkpoint import Checkpoint
-from whisper_asr.decoding_rules import DecodingRules, allowed_after
-from whisper_asr.hypothesis import Job
-from whisper_asr.kernels import Precision
-from whisper_asr.log_mel import LogMel
-from whisper_asr.network import Decoder, DecoderState, Encoder
-from whisper_asr.vocabulary import Vocabulary, token_map
+from speech_endpoint.whisper.backends.cpu import Precision
+from speech_endpoint.whisper.checkpoint import Checkpoint
+from speech_endpoint.whisper.features import LogMel
+from speech_endpoint.whisper.logit_rules import DecodingRules, allowed_after
+from speech_endpoint.whisper.model import Decoder, DecoderState, Encoder
+from speech_endpoint.whisper.sequence import Job
+from speech_endpoint.whisper.tokenizer import Vocabulary, token_map
 
 LONGEST_DRAFT = 8
 # A drafter of whose text tokens fewer exist in the other vocabulary would hardly ever finish a word.

@@ -1,0 +1,1 @@
+"""From a payload to speech: decoding, voice activity, windows."""

@@ -1,0 +1,1 @@
+"""One recording, from a waveform to segments of timed words."""

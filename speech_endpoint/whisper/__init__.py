@@ -1,0 +1,1 @@
+"""Whisper over windows of samples: knows no request, no recording, no speaker."""

@@ -1,0 +1,1 @@
+"""The kernels and number formats of each kind of device."""
