@@ -70,8 +70,12 @@ class EndpointHandler:
         transcribed = time.perf_counter()
         words, turns = self._attribute(waveforms, config, heard)
         diarized = time.perf_counter()
-        transcript = build_transcript(words, turns, transcription.language, waveforms.shape[1] / SAMPLE_RATE_HZ)
-        answer = transcript.as_answer(timestamps=config.return_timestamps, warnings=warnings + transcription.warnings)
+        transcript = build_transcript(
+            words, turns, transcription.language, waveforms.shape[1] / SAMPLE_RATE_HZ
+        )
+        answer = transcript.as_answer(
+            timestamps=config.return_timestamps, warnings=warnings + transcription.warnings
+        )
         if config.response_format != "json":
             answer["content"] = render(transcript, config.response_format)
         answer["timings"] = {

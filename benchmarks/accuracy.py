@@ -50,7 +50,13 @@ ANSWERS = RESULTS / "local" / "answers"
 
 WIDTH = 160
 # The mean that the project is judged by; the meetings, far from the microphone, have one of their own.
-TALKS = ("phone_call", "two_speakers", "four_speakers", "three_speakers_overlap", "long_five_speakers")
+TALKS = (
+    "phone_call",
+    "two_speakers",
+    "four_speakers",
+    "three_speakers_overlap",
+    "long_five_speakers",
+)
 MEETINGS_PREFIX = "ami_"
 
 OURS, ORIGINAL, BEST, SEQUENTIAL = "ours", "original", "best", "sequential"
@@ -132,7 +138,11 @@ def systems(options: argparse.Namespace) -> list[System]:
         BEST: peers.best_practice,
         SEQUENTIAL: partial(peers.best_practice, mode="sequential"),
     }
-    return found + [System(name, partial(peer, designs[name], options)) for name in designs if name in options.systems]
+    return found + [
+        System(name, partial(peer, designs[name], options))
+        for name in designs
+        if name in options.systems
+    ]
 
 
 def peer(design: Design, options: argparse.Namespace) -> Respond:
@@ -167,13 +177,19 @@ class Scores:
 
     def as_json(self) -> dict[str, Any]:
         """Everything as plain figures."""
-        plain: dict[str, Any] = {name: value for name, value in vars(self).items() if isinstance(value, int | float)}
+        plain: dict[str, Any] = {
+            name: value for name, value in vars(self).items() if isinstance(value, int | float)
+        }
         if self.spelling is not None:
             plain |= {"wer": self.spelling.rate, **dataclasses.asdict(self.spelling)}
         for name, borders in (("starts", self.starts), ("ends", self.ends)):
             if borders.distances_s:
                 bias = statistics.median(borders.distances_s)
-                figures = {"borders": len(borders.distances_s), "median_s": borders.median_s, "p95_s": borders.p95_s}
+                figures = {
+                    "borders": len(borders.distances_s),
+                    "median_s": borders.median_s,
+                    "p95_s": borders.p95_s,
+                }
                 plain[name] = {**figures, "signed_median_s": bias}
         return plain
 
@@ -195,7 +211,9 @@ def score(recording: Recording, answer: Answer) -> Scores:
         )
     if recording.exact:
         starts = measures.start_errors(recording.turns, answer.words)
-        found = dataclasses.replace(found, starts=starts, ends=measures.end_errors(recording.turns, answer.words))
+        found = dataclasses.replace(
+            found, starts=starts, ends=measures.end_errors(recording.turns, answer.words)
+        )
     return found
 
 
@@ -223,7 +241,18 @@ def together(scores: Sequence[Scores]) -> Scores:
 
     return Scores(
         words=sum(one.words for one in scores),
-        **{name: mean(name) for name in ("accuracy", "der", "der_quarter", "jer", "jer_quarter", "cp_wer", "tcp_wer")},
+        **{
+            name: mean(name)
+            for name in (
+                "accuracy",
+                "der",
+                "der_quarter",
+                "jer",
+                "jer_quarter",
+                "cp_wer",
+                "tcp_wer",
+            )
+        },
         speakers=float(statistics.mean(errors)) if errors else None,
         spelling=reduce(add, spelling) if spelling else None,
         starts=reduce(add, (one.starts for one in scores), NO_BORDERS),
@@ -251,7 +280,11 @@ class Column:
         if value is None:
             return "–"
         # A mean of whole numbers is none itself.
-        return f"{value:.2f}" if isinstance(value, float) and "d" in self.form else f"{value:{self.form}}"
+        return (
+            f"{value:.2f}"
+            if isinstance(value, float) and "d" in self.form
+            else f"{value:{self.form}}"
+        )
 
 
 SPEAKERS = (
@@ -300,8 +333,13 @@ class Table:
     def _lines(self, columns: Sequence[Column], names: Sequence[str]) -> list[str]:
         labels = ["", "", *self.rows, *self.sums]
         width = max(map(len, labels))
-        blocks = [_block(column, [*self.rows.values(), *self.sums.values()], names) for column in columns]
-        lines = [" | ".join([label.ljust(width), *cells]) for label, *cells in zip(labels, *blocks, strict=True)]
+        blocks = [
+            _block(column, [*self.rows.values(), *self.sums.values()], names) for column in columns
+        ]
+        lines = [
+            " | ".join([label.ljust(width), *cells])
+            for label, *cells in zip(labels, *blocks, strict=True)
+        ]
         rule = "-+-".join(["-" * width, *("-" * len(block[0]) for block in blocks)])
         last = 2 + len(self.rows)
         return [*lines[:2], rule, *lines[2:last], *([rule, *lines[last:]] if self.sums else [])]
@@ -311,14 +349,20 @@ def _block(column: Column, rows: Sequence[Row], names: Sequence[str]) -> list[st
     """A measure's cells, one for each system, under its title."""
     cells = [[column.cell(row.get(name)) for name in names] for row in rows]
     widths = [max(map(len, column_of)) for column_of in zip(names, *cells, strict=True)]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (names, *cells)]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+        for row in (names, *cells)
+    ]
     width = max(len(column.title), len(lines[0]))
     return [column.title.ljust(width), *(line.rjust(width) for line in lines)]
 
 
 def report(recordings: Sequence[Recording], rows: Mapping[str, Row]) -> list[Table]:
     """The tables for what was scored."""
-    kinds = {kind: [one for one in recordings if one.kind == kind] for kind in (CONVERSATION, UTTERANCE, NO_SPEECH)}
+    kinds = {
+        kind: [one for one in recordings if one.kind == kind]
+        for kind in (CONVERSATION, UTTERANCE, NO_SPEECH)
+    }
     talks = [one.name for one in kinds[CONVERSATION]]
     texts = {one.name: rows[one.name] for one in kinds[CONVERSATION] if one.transcript}
     if kinds[UTTERANCE]:
@@ -326,11 +370,17 @@ def report(recordings: Sequence[Recording], rows: Mapping[str, Row]) -> list[Tab
     exact = {one.name: rows[one.name] for one in kinds[CONVERSATION] if one.exact}
     invented = {one.name: rows[one.name] for one in kinds[NO_SPEECH]}
     means = {
-        "mean of the five talks": [name for name in TALKS if name in talks] if set(TALKS) <= set(talks) else [],
+        "mean of the five talks": [name for name in TALKS if name in talks]
+        if set(TALKS) <= set(talks)
+        else [],
         f"mean of {MEETINGS_PREFIX}*": [name for name in talks if name.startswith(MEETINGS_PREFIX)],
         "mean of all": talks,
     }
-    sums = {title: together_by_system(rows[name] for name in names) for title, names in means.items() if names}
+    sums = {
+        title: together_by_system(rows[name] for name in names)
+        for title, names in means.items()
+        if names
+    }
     tables = [
         Table("Who says what", SPEAKERS, {name: rows[name] for name in talks}, sums),
         Table(
@@ -339,8 +389,18 @@ def report(recordings: Sequence[Recording], rows: Mapping[str, Row]) -> list[Tab
             texts,
             {"all": together_by_system(texts.values())},
         ),
-        Table("Words' times at the borders of turns", BORDERS, exact, {"all": together_by_system(exact.values())}),
-        Table("Words heard where nobody speaks", INVENTED, invented, {"all": together_by_system(invented.values())}),
+        Table(
+            "Words' times at the borders of turns",
+            BORDERS,
+            exact,
+            {"all": together_by_system(exact.values())},
+        ),
+        Table(
+            "Words heard where nobody speaks",
+            INVENTED,
+            invented,
+            {"all": together_by_system(invented.values())},
+        ),
     ]
     return [table for table in tables if table.rows]
 
@@ -366,7 +426,9 @@ def answers(column: System, recordings: Sequence[Recording]) -> Iterator[tuple[R
             say(f"{column.name}: {recording.name}{after}: FAILED: {type(error).__name__}: {error}")
             continue
         seconds = time.perf_counter() - started
-        say(f"{column.name}: {recording.name}{after} ({recording.duration_s:.0f} s): {seconds:.1f} s")
+        say(
+            f"{column.name}: {recording.name}{after} ({recording.duration_s:.0f} s): {seconds:.1f} s"
+        )
         if not recording.silence_s:
             write_json(ANSWERS / column.name / f"{recording.name}.json", dataclasses.asdict(answer))
         yield recording, answer
@@ -377,23 +439,57 @@ def say(line: str) -> None:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description="Who says what, how well.")
-    parser.add_argument("--data", type=Path, default=DATA, help="directory of recordings (default: %(default)s)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="recordings, or conversations, edge, …")
-    parser.add_argument("--systems", type=_listed, default=[*DEFAULT_SYSTEMS], help=f"of {','.join(SYSTEMS)}")
-    parser.add_argument("--precision", nargs="+", default=[], choices=sorted(PRECISIONS), help="ours, also with these")
-    parser.add_argument("--num-speakers", action="store_true", help="ours, also told how many speakers there are")
-    parser.add_argument("--beginnings", type=int, default=1, metavar="N", help="hear each recording N times; see above")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.accuracy", description="Who says what, how well."
+    )
+    parser.add_argument(
+        "--data", type=Path, default=DATA, help="directory of recordings (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="recordings, or conversations, edge, …",
+    )
+    parser.add_argument(
+        "--systems", type=_listed, default=[*DEFAULT_SYSTEMS], help=f"of {','.join(SYSTEMS)}"
+    )
+    parser.add_argument(
+        "--precision",
+        nargs="+",
+        default=[],
+        choices=sorted(PRECISIONS),
+        help="ours, also with these",
+    )
+    parser.add_argument(
+        "--num-speakers", action="store_true", help="ours, also told how many speakers there are"
+    )
+    parser.add_argument(
+        "--beginnings",
+        type=int,
+        default=1,
+        metavar="N",
+        help="hear each recording N times; see above",
+    )
     parser.add_argument("--fresh", action="store_true", help="let the peers hear everything again")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="default: %(default)s")
-    parser.add_argument("--out", type=Path, help="JSON; default: results/accuracy.json, or results/local/ for a part")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="JSON; default: results/accuracy.json, or results/local/ for a part",
+    )
     return parser.parse_args(arguments)
 
 
 def _listed(text: str) -> list[str]:
     names = text.split(",")
     if unknown := set(names) - set(SYSTEMS):
-        raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: give some of {','.join(SYSTEMS)}")
+        raise argparse.ArgumentTypeError(
+            f"{', '.join(sorted(unknown))}: give some of {','.join(SYSTEMS)}"
+        )
     return names
 
 
@@ -405,7 +501,9 @@ def main() -> int:
     recordings = find_recordings(options.data, options.only)
     columns = systems(options)
     silences = [n * BEGINNING_STEP_S for n in range(options.beginnings)]
-    heard = [begun_earlier(recording, silence_s) for recording in recordings for silence_s in silences]
+    heard = [
+        begun_earlier(recording, silence_s) for recording in recordings for silence_s in silences
+    ]
     rows: dict[str, Row] = {recording.name: {} for recording in recordings}
     for column in columns:
         found: dict[str, list[Scores]] = defaultdict(list)
@@ -419,11 +517,17 @@ def main() -> int:
     for column in columns:
         print(f"{column.name}: {LEGEND.get(column.name, 'the same in that precision')}")
     if options.beginnings > 1:
-        print(f"Each recording heard {options.beginnings} times: means, but sums of words and errors.")
+        print(
+            f"Each recording heard {options.beginnings} times: means, but sums of words and errors."
+        )
     print()
     for table in tables:
         print(table.text([column.name for column in columns]), end="\n\n", flush=True)
-    whole = not options.only and set(options.systems) >= set(DEFAULT_SYSTEMS) and options.beginnings == 1
+    whole = (
+        not options.only
+        and set(options.systems) >= set(DEFAULT_SYSTEMS)
+        and options.beginnings == 1
+    )
     out = options.out or (RESULTS if whole else RESULTS / "local") / "accuracy.json"
     write_json(out, as_json(options, recordings, rows, tables))
     say(f"written: {out}")
@@ -431,7 +535,10 @@ def main() -> int:
 
 
 def as_json(
-    options: argparse.Namespace, recordings: Sequence[Recording], rows: Mapping[str, Row], tables: Sequence[Table]
+    options: argparse.Namespace,
+    recordings: Sequence[Recording],
+    rows: Mapping[str, Row],
+    tables: Sequence[Table],
 ) -> dict[str, Any]:
     def plain(row: Row) -> dict[str, Any]:
         return {name: scores.as_json() for name, scores in row.items()}
@@ -440,10 +547,17 @@ def as_json(
         "machine": machine.describe(options.threads),
         "beginnings": options.beginnings,
         "recordings": {
-            one.name: {"sha256": one.sha256, "duration_s": one.duration_s, "systems": plain(rows[one.name])}
+            one.name: {
+                "sha256": one.sha256,
+                "duration_s": one.duration_s,
+                "systems": plain(rows[one.name]),
+            }
             for one in recordings
         },
-        "sums": {table.title: {title: plain(row) for title, row in table.sums.items()} for table in tables},
+        "sums": {
+            table.title: {title: plain(row) for title, row in table.sums.items()}
+            for table in tables
+        },
     }
 
 

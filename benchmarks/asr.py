@@ -24,15 +24,26 @@ QUICK_SOUNDS = ("phone_call", UTTERANCES)
 # Several windows, so that every system has met its batch before the clock runs.
 WARM_UP = CALLS
 BATCHES = (1, 8, 24)
-FIVE_BEAMS = System("transformers chunked (24), float32, five beams (its default)", "transformers", {"mode": "chunked"})
+FIVE_BEAMS = System(
+    "transformers chunked (24), float32, five beams (its default)",
+    "transformers",
+    {"mode": "chunked"},
+)
 
 
-def ours(precision: str, batch_size: int, assisted: bool = False, second_looks: int | None = None) -> System:
+def ours(
+    precision: str, batch_size: int, assisted: bool = False, second_looks: int | None = None
+) -> System:
     """This project at a precision, or with what it picks itself ("auto")."""
     name = f"{PROJECT}{'' if precision == 'auto' else ', ' + precision}, batch {batch_size}"
     name += ", assisted" if assisted else ""
     name += ", no second look at uncovered speech" if second_looks == 0 else ""
-    options = {"precision": precision, "batch_size": batch_size, "assisted": assisted, "second_looks": second_looks}
+    options = {
+        "precision": precision,
+        "batch_size": batch_size,
+        "assisted": assisted,
+        "second_looks": second_looks,
+    }
     return System(name, "ours", options)
 
 
@@ -56,14 +67,26 @@ def faster_whisper() -> Iterator[System]:
     """Its ways; without word times, as it comes, though this project's answers always have them."""
     for compute_type in ("int8", "float32"):
         options: dict[str, Any] = {"compute_type": compute_type}
-        yield System(f"faster-whisper batched (16), {compute_type}", "faster-whisper", {"mode": "batched"} | options)
-        yield System(f"faster-whisper sequential, {compute_type}", "faster-whisper", {"mode": "sequential"} | options)
+        yield System(
+            f"faster-whisper batched (16), {compute_type}",
+            "faster-whisper",
+            {"mode": "batched"} | options,
+        )
+        yield System(
+            f"faster-whisper sequential, {compute_type}",
+            "faster-whisper",
+            {"mode": "sequential"} | options,
+        )
     options = {"mode": "batched", "compute_type": "int8", "words": True}
     yield System(f"{REFERENCE}, word times", "faster-whisper", options)
 
 
 def transformers() -> Iterator[System]:
-    yield System("transformers chunked (24), float32, greedy", "transformers", {"mode": "chunked", "greedy": True})
+    yield System(
+        "transformers chunked (24), float32, greedy",
+        "transformers",
+        {"mode": "chunked", "greedy": True},
+    )
     yield FIVE_BEAMS
     yield System("transformers sequential, float32", "transformers", {"mode": "sequential"})
 
@@ -77,7 +100,9 @@ def tasks(options: Options) -> list[Task]:
     planned += [Task(system, few, warm_up) for system in precisions()]
     slow = sounds if options.everything else ("phone_call",) if options.quick else (CALLS, LONG)
     # Minutes each: once, and cold, which is a second at most. Five beams on LONG would be half an hour.
-    planned += [Task(system, slow if system != FIVE_BEAMS else few, None) for system in transformers()]
+    planned += [
+        Task(system, slow if system != FIVE_BEAMS else few, None) for system in transformers()
+    ]
     return [task for task in planned if options.wants(task.system.name)]
 
 
@@ -88,9 +113,14 @@ def measure(options: Options) -> Found:
     # Made once, and not while a peer is timed.
     ctranslate2_directory()
     planned = tasks(options)
-    runs = rounds(planned, options.repeats, options.threads, slow=[system.name for system in transformers()])
+    runs = rounds(
+        planned, options.repeats, options.threads, slow=[system.name for system in transformers()]
+    )
     systems = {
-        task.system.name: {"options": asdict(task.system), **summary(runs[task.system.name], describe)}
+        task.system.name: {
+            "options": asdict(task.system),
+            **summary(runs[task.system.name], describe),
+        }
         for task in planned
         if task.system.name in runs
     }
@@ -144,7 +174,11 @@ def _title(name: str) -> str:
 
 
 def _table(systems: Found, name: str) -> str:
-    entries = {system: found["sounds"][name] for system, found in systems.items() if name in found["sounds"]}
+    entries = {
+        system: found["sounds"][name]
+        for system, found in systems.items()
+        if name in found["sounds"]
+    }
     reference = entries.get(REFERENCE)
     rows = [
         [
@@ -161,7 +195,17 @@ def _table(systems: Found, name: str) -> str:
         ]
         for system, entry in entries.items()
     ]
-    head = ["system", "seconds", "RTF", "tokens/s", "WER", "words", "same text", "tokens/step", "memory, MB"]
+    head = [
+        "system",
+        "seconds",
+        "RTF",
+        "tokens/s",
+        "WER",
+        "words",
+        "same text",
+        "tokens/step",
+        "memory, MB",
+    ]
     return markdown_table([*head, f"faster than {REFERENCE}"], rows)
 
 

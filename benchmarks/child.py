@@ -35,7 +35,9 @@ def environment(threads: int) -> dict[str, str]:
     }
 
 
-def call(module: str, task: Mapping[str, Any], threads: int, interpreter: tuple[str, ...] = ()) -> dict[str, Any]:
+def call(
+    module: str, task: Mapping[str, Any], threads: int, interpreter: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Run `python -m MODULE TASK` in a process of its own and return what it answers.
 
     Raises:
@@ -54,7 +56,9 @@ def call(module: str, task: Mapping[str, Any], threads: int, interpreter: tuple[
         if line.startswith(MARK):
             found: dict[str, Any] = json.loads(line.removeprefix(MARK))
             return found | ({"stderr": done.stderr} if interpreter else {})
-    raise RuntimeError(f"{module} ended with {done.returncode} and no answer: {done.stderr[-2000:]}")
+    raise RuntimeError(
+        f"{module} ended with {done.returncode} and no answer: {done.stderr[-2000:]}"
+    )
 
 
 def answer(found: Mapping[str, Any]) -> None:

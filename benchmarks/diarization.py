@@ -29,7 +29,9 @@ QUICK_SOUNDS = ("phone_call",)
 
 def measure(options: Options) -> Found:
     """The section of the benchmark; pyannote's minutes are measured once."""
-    sounds = QUICK_SOUNDS if options.quick else SOUNDS + LONG_SOUNDS if options.everything else SOUNDS
+    sounds = (
+        QUICK_SOUNDS if options.quick else SOUNDS + LONG_SOUNDS if options.everything else SOUNDS
+    )
     systems = [System(PROJECT, "our diarizer"), System(PEER, "pyannote")]
     planned = [Task(system, sounds) for system in systems if options.wants(system.name)]
     runs = rounds(planned, options.repeats, options.threads, slow=[PEER])
@@ -46,7 +48,11 @@ def error_rate(name: str, turns: Sequence[Found]) -> float | None:
     """DER without a collar; None where nobody wrote down who speaks."""
     recording = sound(name)
     heard = [SpeakerTurn(**turn) for turn in turns]
-    return diarization_error_rate(recording.turns, heard, recording.duration_s) if recording.turns else None
+    return (
+        diarization_error_rate(recording.turns, heard, recording.duration_s)
+        if recording.turns
+        else None
+    )
 
 
 def tables(found: Found) -> str:
@@ -64,7 +70,9 @@ def tables(found: Found) -> str:
             "",
             number(max(e["peak_mb"] for e in system["sounds"].values()), 0),
         ]
-    rows.append(["**sum, mean, largest**", f"{sum(sound(name).duration_s for name in both):.0f}", *sums])
+    rows.append(
+        ["**sum, mean, largest**", f"{sum(sound(name).duration_s for name in both):.0f}", *sums]
+    )
     head = ["recording", "s"]
     for name in systems:
         head += [f"{name}: seconds", "DER", "speakers", "memory, MB"]

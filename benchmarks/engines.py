@@ -105,14 +105,20 @@ class Ours(Engine):
     def __call__(self, prepared: np.ndarray) -> Heard:
         with looks(self.looks):
             result = self.transcriber(prepared, self.config)
-        words = tuple(SaidWord(w.text, w.start, w.end) for chunk in result.chunks for w in chunk.words)
-        return Heard("".join(chunk.text for chunk in result.chunks), words, figures=result.figures())
+        words = tuple(
+            SaidWord(w.text, w.start, w.end) for chunk in result.chunks for w in chunk.words
+        )
+        return Heard(
+            "".join(chunk.text for chunk in result.chunks), words, figures=result.figures()
+        )
 
 
 class FasterWhisper(Engine):
     """faster-whisper, greedy, on the same weights."""
 
-    def __init__(self, mode: str, compute_type: str, threads: int, batch_size: int = 16, words: bool = False) -> None:
+    def __init__(
+        self, mode: str, compute_type: str, threads: int, batch_size: int = 16, words: bool = False
+    ) -> None:
         from benchmarks import peers
 
         self.model = peers.FasterWhisper(peers.ctranslate2_directory(), compute_type, threads)
@@ -175,14 +181,22 @@ class OurRequest(Engine):
         from handler import EndpointHandler
 
         self.handler = EndpointHandler(str(REPOSITORY))
-        self.parameters = {"assisted": assisted, "batch_size": batch_size, "return_timestamps": "word"}
+        self.parameters = {
+            "assisted": assisted,
+            "batch_size": batch_size,
+            "return_timestamps": "word",
+        }
 
     def prepare(self, waveform: np.ndarray) -> bytes:
         return wav(waveform)
 
     def __call__(self, prepared: bytes) -> Heard:
         answer = self.handler({"inputs": prepared, "parameters": self.parameters})
-        figures = {name: value for name, value in answer["timings"].items() if isinstance(value, (int, float))}
+        figures = {
+            name: value
+            for name, value in answer["timings"].items()
+            if isinstance(value, (int, float))
+        }
         return Heard(answer["text"], said_words(answer), figures=figures)
 
 
@@ -202,7 +216,9 @@ class PeersRequest(Engine):
     "original", transformers' chunked pipeline and the join of huggingface.co/blog/asr-diarization.
     """
 
-    def __init__(self, design: str, threads: int, mode: str = "batched", compute_type: str = "int8") -> None:
+    def __init__(
+        self, design: str, threads: int, mode: str = "batched", compute_type: str = "int8"
+    ) -> None:
         from benchmarks import peers
         from benchmarks.pyannote_default import DefaultPyannote
 
@@ -216,9 +232,13 @@ class PeersRequest(Engine):
             )
             return
         self.recogniser = SecondProcess(mode, compute_type, threads)
-        self.answer = peers.Design(self._timed(self.recogniser, "asr"), diarize, peers.join_by_overlap)
+        self.answer = peers.Design(
+            self._timed(self.recogniser, "asr"), diarize, peers.join_by_overlap
+        )
 
-    def _timed(self, part: Callable[[np.ndarray], Output], name: str) -> Callable[[np.ndarray], Output]:
+    def _timed(
+        self, part: Callable[[np.ndarray], Output], name: str
+    ) -> Callable[[np.ndarray], Output]:
         def timed(waveform: np.ndarray) -> Output:
             started = time.perf_counter()
             try:
@@ -249,4 +269,6 @@ ENGINES: dict[str, Callable[..., Engine]] = {
 
 def _heard(found: Recognised) -> Heard:
     """What a peer heard, in this module's terms."""
-    return Heard(found.text, tuple(SaidWord(word.text, word.start, word.end) for word in found.words))
+    return Heard(
+        found.text, tuple(SaidWord(word.text, word.start, word.end) for word in found.words)
+    )

@@ -82,7 +82,14 @@ def _table(name: str, curve: Found) -> str:
         ]
         for point in curve["points"]
     ]
-    head = ["minutes of audio", "seconds", "seconds per minute", "words", "peak memory, MB", "of it waveform and file"]
+    head = [
+        "minutes of audio",
+        "seconds",
+        "seconds per minute",
+        "words",
+        "peak memory, MB",
+        "of it waveform and file",
+    ]
     line = (
         f"The longer half: {curve['seconds_per_minute']:.2f} seconds per minute, no point more than "
         f"{curve['worst']:.0%} away; {curve['mb_per_minute']:.1f} MB per minute beside the audio."

@@ -59,7 +59,10 @@ def cases(quick: bool) -> Iterator[Case]:
 def clips() -> dict[int, bytes]:
     """The audio by its seconds: the original benchmark's clip of 8 s, and a minute of a telephone conversation."""
     (phone_call,) = find_recordings(DATA, ["phone_call"])
-    return {8: (DATA / "formats" / "benchmark_8s.wav").read_bytes(), 60: wav(np.tile(phone_call.waveform, 2))}
+    return {
+        8: (DATA / "formats" / "benchmark_8s.wav").read_bytes(),
+        60: wav(np.tile(phone_call.waveform, 2)),
+    }
 
 
 @contextmanager
@@ -98,7 +101,9 @@ def ask(session: requests.Session, url: str, body: str) -> float:
         RuntimeError: the answer is an error.
     """
     started = time.perf_counter()
-    response = session.post(url, data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT_S)
+    response = session.post(
+        url, data=body, headers={"Content-Type": "application/json"}, timeout=TIMEOUT_S
+    )
     seconds = time.perf_counter() - started
     if response.status_code != 200:
         raise RuntimeError(f"the server answered {response.status_code}: {response.text[:200]}")
@@ -107,7 +112,11 @@ def ask(session: requests.Session, url: str, body: str) -> float:
 
 def run_case(case: Case, audio: bytes, url: str) -> Found:
     """Put one case to the server."""
-    parameters: dict[str, Any] = {"assisted": case.assisted, "diarize": case.speakers, "return_timestamps": "word"}
+    parameters: dict[str, Any] = {
+        "assisted": case.assisted,
+        "diarize": case.speakers,
+        "return_timestamps": "word",
+    }
     body = json.dumps({"inputs": base64.b64encode(audio).decode(), "parameters": parameters})
     sessions = [requests.Session() for _ in range(case.callers)]
     ask(sessions[0], url, body)
@@ -136,7 +145,11 @@ def measure(options: Options) -> Found:
     """The section of the benchmark."""
     audio = clips()
     with served(options.threads) as (url, process_id):
-        found = [run_case(case, audio[case.clip_s], url) for case in cases(options.quick) if options.wants(case.name)]
+        found = [
+            run_case(case, audio[case.clip_s], url)
+            for case in cases(options.quick)
+            if options.wants(case.name)
+        ]
         return {"cases": found, "server_rss_mb": rss_mb(process_id)}
 
 
@@ -153,7 +166,13 @@ def tables(found: Found) -> str:
         ]
         for case in found["cases"]
     ]
-    head = ["seconds until the answer", "callers", "requests", "mean", *(f"p{q}" for q in PERCENTILES)]
+    head = [
+        "seconds until the answer",
+        "callers",
+        "requests",
+        "mean",
+        *(f"p{q}" for q in PERCENTILES),
+    ]
     table = markdown_table([*head, "requests/s", "audio s/s"], rows)
     note = "The host serves one request at a time: with four callers, three wait. Callers and server share the machine."
     return f"{table}\n\n{note} The server's memory afterwards: {found['server_rss_mb']:.0f} MB."

@@ -12,7 +12,16 @@ from benchmarks.process import machine_memory_gb
 
 PACKAGES = ("torch", "transformers", "faster-whisper", "ctranslate2", "pyannote.audio", "numpy")
 # What decides which number formats are fast.
-FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
+FLAGS = (
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "avx512_fp16",
+    "amx_bf16",
+    "amx_int8",
+)
 
 
 def describe(threads: int) -> dict[str, object]:

@@ -35,7 +35,9 @@ class Task:
 
     def run(self, threads: int) -> Found:
         """Measure it in a new process; see `measure` for what it returns."""
-        return child.call("benchmarks.measured_process", asdict(self) | {"threads": threads}, threads)
+        return child.call(
+            "benchmarks.measured_process", asdict(self) | {"threads": threads}, threads
+        )
 
 
 def load(system: System, threads: int) -> Engine:
@@ -100,7 +102,9 @@ def measure(task: Mapping[str, Any]) -> Found:
     return {"system": system.name, "ready_s": ready_s, "ready_peak_mb": ready_mb, "sounds": found}
 
 
-def rounds(tasks: Sequence[Task], repeats: int, threads: int, slow: Iterable[str] = ()) -> dict[str, list[Found]]:
+def rounds(
+    tasks: Sequence[Task], repeats: int, threads: int, slow: Iterable[str] = ()
+) -> dict[str, list[Found]]:
     """Every task `repeats` times, in turns, so that a busy minute of the machine meets all alike; `slow` systems once.
 
     A system that fails is left out, and said so.
@@ -141,8 +145,13 @@ def summary(runs: Sequence[Found], describe: Callable[[str, Sequence[Found]], Fo
 
 
 def _report(n: int, task: Task, result: Found) -> None:
-    seconds = ", ".join(f"{name} {entry['seconds']:.1f} s" for name, entry in result["sounds"].items())
-    print(f"   round {n + 1}: {task.system.name}: ready in {result['ready_s']:.1f} s; {seconds}", flush=True)
+    seconds = ", ".join(
+        f"{name} {entry['seconds']:.1f} s" for name, entry in result["sounds"].items()
+    )
+    print(
+        f"   round {n + 1}: {task.system.name}: ready in {result['ready_s']:.1f} s; {seconds}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -131,7 +131,10 @@ def word_count(text: str) -> int:
 
 
 def diarization_error_rate(
-    reference: Sequence[SpeakerTurn], heard: Sequence[SpeakerTurn], duration_s: float, collar_s: float = NO_COLLAR
+    reference: Sequence[SpeakerTurn],
+    heard: Sequence[SpeakerTurn],
+    duration_s: float,
+    collar_s: float = NO_COLLAR,
 ) -> float:
     """DER: missed, invented and misattributed speech, over the reference's speech. `collar_s` is the whole width."""
     from pyannote.metrics.diarization import DiarizationErrorRate
@@ -141,7 +144,10 @@ def diarization_error_rate(
 
 
 def jaccard_error_rate(
-    reference: Sequence[SpeakerTurn], heard: Sequence[SpeakerTurn], duration_s: float, collar_s: float = NO_COLLAR
+    reference: Sequence[SpeakerTurn],
+    heard: Sequence[SpeakerTurn],
+    duration_s: float,
+    collar_s: float = NO_COLLAR,
 ) -> float:
     """JER: like DER, but every speaker of the reference counts alike. `collar_s` is the whole width."""
     from pyannote.metrics.diarization import JaccardErrorRate
@@ -190,10 +196,16 @@ def word_speaker_accuracy(reference: Sequence[SpeakerTurn], words: Sequence[Said
 
 
 def _speaking_at(time: float, reference: Iterable[SpeakerTurn]) -> set[str]:
-    return {turn.speaker for turn in reference if turn.start - WORD_TOLERANCE_S <= time <= turn.end + WORD_TOLERANCE_S}
+    return {
+        turn.speaker
+        for turn in reference
+        if turn.start - WORD_TOLERANCE_S <= time <= turn.end + WORD_TOLERANCE_S
+    }
 
 
-def speaker_word_error_rate(reference: Sequence[SpokenSegment], words: Sequence[SaidWord], language: str) -> float:
+def speaker_word_error_rate(
+    reference: Sequence[SpokenSegment], words: Sequence[SaidWord], language: str
+) -> float:
     """cpWER: every speaker's words one after the other, by the best permutation of speakers (Watanabe et al. 2020)."""
     from meeteval.io import SegLST
     from meeteval.wer import cp_word_error_rate
@@ -206,7 +218,10 @@ def speaker_word_error_rate(reference: Sequence[SpokenSegment], words: Sequence[
 
 
 def timed_speaker_word_error_rate(
-    reference: Sequence[SpokenSegment], words: Sequence[SaidWord], language: str, collar_s: float = TCP_COLLAR_S
+    reference: Sequence[SpokenSegment],
+    words: Sequence[SaidWord],
+    language: str,
+    collar_s: float = TCP_COLLAR_S,
 ) -> float:
     """tcpWER: cpWER in which words match only near their time (von Neumann et al. 2023)."""
     from meeteval.io import SegLST
@@ -216,7 +231,11 @@ def timed_speaker_word_error_rate(
         return 1.0
     expected = SegLST([_entry(one, language) for one in reference])
     found = SegLST([_entry(one, language) for one in spoken_segments(words)])
-    return float(time_constrained_minimum_permutation_word_error_rate(expected, found, collar=collar_s).error_rate)
+    return float(
+        time_constrained_minimum_permutation_word_error_rate(
+            expected, found, collar=collar_s
+        ).error_rate
+    )
 
 
 def spoken_segments(words: Sequence[SaidWord]) -> list[SpokenSegment]:
@@ -258,25 +277,34 @@ def start_errors(reference: Sequence[SpeakerTurn], words: Sequence[SaidWord]) ->
     For turns with exact borders. Left out: turns that begin while another's goes on, and those that begin within
     ABUTTING_S of the end of one of the same speaker.
     """
-    borders = _clear_borders(reference, border=lambda turn: turn.start, opposite=lambda turn: turn.end)
+    borders = _clear_borders(
+        reference, border=lambda turn: turn.start, opposite=lambda turn: turn.end
+    )
     return BorderErrors(_distances(borders, [word.start for word in words]))
 
 
 def end_errors(reference: Sequence[SpeakerTurn], words: Sequence[SaidWord]) -> BorderErrors:
     """From where each turn ends to the nearest end of a word; the same turns are left out, by their ends."""
-    borders = _clear_borders(reference, border=lambda turn: turn.end, opposite=lambda turn: turn.start)
+    borders = _clear_borders(
+        reference, border=lambda turn: turn.end, opposite=lambda turn: turn.start
+    )
     return BorderErrors(_distances(borders, [word.end for word in words]))
 
 
 def _clear_borders(
-    reference: Sequence[SpeakerTurn], border: Callable[[SpeakerTurn], float], opposite: Callable[[SpeakerTurn], float]
+    reference: Sequence[SpeakerTurn],
+    border: Callable[[SpeakerTurn], float],
+    opposite: Callable[[SpeakerTurn], float],
 ) -> list[float]:
     """A border of each turn that neither lies in another's speech nor meets the opposite one of the same speaker."""
     return [
         border(turn)
         for turn in reference
         if not _within_another(border(turn), turn, reference)
-        and not any(_same_speaker(turn, one) and abs(opposite(one) - border(turn)) <= ABUTTING_S for one in reference)
+        and not any(
+            _same_speaker(turn, one) and abs(opposite(one) - border(turn)) <= ABUTTING_S
+            for one in reference
+        )
     ]
 
 

@@ -65,7 +65,9 @@ def ctranslate2_directory() -> Path:
         # Beside the final directory, then renamed: what bears the final name is always complete.
         unfinished = made.with_name(f".building-{made.name}-{os.getpid()}")
         shutil.rmtree(unfinished, ignore_errors=True)
-        converter = TransformersConverter(str(source), copy_files=["tokenizer.json", "preprocessor_config.json"])
+        converter = TransformersConverter(
+            str(source), copy_files=["tokenizer.json", "preprocessor_config.json"]
+        )
         converter.convert(str(unfinished), quantization="float16")
         unfinished.replace(made)
     return made
@@ -78,20 +80,32 @@ class FasterWhisper:
         """Load a CTranslate2 directory; `compute_type` is int8 or float32, `threads` 0 leaves it to CTranslate2."""
         from faster_whisper import BatchedInferencePipeline, WhisperModel
 
-        self.model = WhisperModel(str(model_dir), device="cpu", compute_type=compute_type, cpu_threads=threads)
+        self.model = WhisperModel(
+            str(model_dir), device="cpu", compute_type=compute_type, cpu_threads=threads
+        )
         self.pipeline = BatchedInferencePipeline(self.model)
 
-    def sequential(self, waveform: np.ndarray, words: bool = False, vad: bool = False) -> Recognised:
+    def sequential(
+        self, waveform: np.ndarray, words: bool = False, vad: bool = False
+    ) -> Recognised:
         """One window after the other, each with the text before it as its prompt; `vad` leaves silence out."""
         _seed()
-        segments, _ = self.model.transcribe(waveform, beam_size=1, word_timestamps=words, vad_filter=vad)
+        segments, _ = self.model.transcribe(
+            waveform, beam_size=1, word_timestamps=words, vad_filter=vad
+        )
         return _recognised(segments)
 
-    def batched(self, waveform: np.ndarray, batch_size: int = FASTER_WHISPER_BATCH, words: bool = False) -> Recognised:
+    def batched(
+        self, waveform: np.ndarray, batch_size: int = FASTER_WHISPER_BATCH, words: bool = False
+    ) -> Recognised:
         """Stretches of speech by voice activity detection, `batch_size` at a time."""
         _seed()
         segments, _ = self.pipeline.transcribe(
-            waveform, beam_size=1, batch_size=batch_size, word_timestamps=words, condition_on_previous_text=False
+            waveform,
+            beam_size=1,
+            batch_size=batch_size,
+            word_timestamps=words,
+            condition_on_previous_text=False,
         )
         return _recognised(segments)
 
@@ -108,14 +122,20 @@ def _recognised(segments: Iterable[Any]) -> Recognised:
     return Recognised(
         "".join(segment.text for segment in read),
         tuple(Word(segment.text, segment.start, segment.end) for segment in read),
-        tuple(Word(word.word, word.start, word.end) for segment in read for word in segment.words or ()),
+        tuple(
+            Word(word.word, word.start, word.end)
+            for segment in read
+            for word in segment.words or ()
+        ),
     )
 
 
 class ChunkedPipeline:
     """transformers' pipeline: windows of 30 s that overlap, in batches, float32."""
 
-    def __init__(self, model_dir: Path, batch_size: int = ORIGINAL_BATCH, *, greedy: bool = False) -> None:
+    def __init__(
+        self, model_dir: Path, batch_size: int = ORIGINAL_BATCH, *, greedy: bool = False
+    ) -> None:
         """Load a checkpoint; unless `greedy`, five beams, the pipeline's default."""
         from transformers import pipeline
 
@@ -137,7 +157,9 @@ class ChunkedPipeline:
                 generate_kwargs=self.options,
             )
         duration = waveform.size / SAMPLE_RATE_HZ
-        return Recognised(answer["text"], tuple(_chunk(chunk, duration) for chunk in answer["chunks"]))
+        return Recognised(
+            answer["text"], tuple(_chunk(chunk, duration) for chunk in answer["chunks"])
+        )
 
 
 def _chunk(chunk: dict[str, Any], duration: float) -> Word:
@@ -155,7 +177,9 @@ class SequentialPipeline:
     def __init__(self, model_dir: Path) -> None:
         from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
-        self.model: Any = WhisperForConditionalGeneration.from_pretrained(model_dir, dtype=torch.float32).eval()
+        self.model: Any = WhisperForConditionalGeneration.from_pretrained(
+            model_dir, dtype=torch.float32
+        ).eval()
         self.processor: Any = WhisperProcessor.from_pretrained(model_dir)
 
     def __call__(self, waveform: np.ndarray) -> Recognised:
@@ -214,7 +238,10 @@ def merge_turns(turns: Sequence[SpeakerTurn]) -> list[SpeakerTurn]:
     """Consecutive turns of one speaker as one, which lasts until the next speaker begins: so the original does it."""
     firsts = [turn for n, turn in enumerate(turns) if not n or turn.speaker != turns[n - 1].speaker]
     ends = [turn.start for turn in firsts[1:]] + [turn.end for turn in turns[-1:]]
-    return [SpeakerTurn(first.speaker, first.start, end) for first, end in zip(firsts, ends, strict=True)]
+    return [
+        SpeakerTurn(first.speaker, first.start, end)
+        for first, end in zip(firsts, ends, strict=True)
+    ]
 
 
 def spread(chunk: Word, speaker: str) -> list[SaidWord]:
@@ -230,7 +257,9 @@ def spread(chunk: Word, speaker: str) -> list[SaidWord]:
 def join_by_overlap(heard: Recognised, diarization: Diarization) -> tuple[SaidWord, ...]:
     """As whisperX: each word with the speaker who talks for most of it, else with the one who talks nearest to it."""
     turns = diarization.exclusive_turns
-    return tuple(SaidWord(word.text, word.start, word.end, _speaker_of(word, turns)) for word in heard.words)
+    return tuple(
+        SaidWord(word.text, word.start, word.end, _speaker_of(word, turns)) for word in heard.words
+    )
 
 
 def _speaker_of(word: Word, turns: Sequence[SpeakerTurn]) -> str | None:
@@ -258,7 +287,9 @@ class Kept(Generic[Heard]):
     ) -> None:
         """Keep under `name`, for as long as the `packages` stay as they are; `fresh`: hear everything again."""
         self.directory = KEPT / name
-        self.version = ", ".join([f"revision {REVISION}", *(f"{package} {version(package)}" for package in packages)])
+        self.version = ", ".join(
+            [f"revision {REVISION}", *(f"{package} {version(package)}" for package in packages)]
+        )
         self.load, self.read, self.fresh = load, read, fresh
         self.part: Callable[[np.ndarray], Heard] | None = None
 
@@ -286,7 +317,9 @@ def original_design(threads: int, fresh: bool) -> Design:
     return Design(recognise, kept_pyannote(threads, fresh), join_by_nearest_end)
 
 
-def best_practice(threads: int, fresh: bool, mode: Literal["batched", "sequential"] = "batched") -> Design:
+def best_practice(
+    threads: int, fresh: bool, mode: Literal["batched", "sequential"] = "batched"
+) -> Design:
     """faster-whisper (`mode`: batched or sequential) with word times, pyannote, and a join by the largest overlap."""
 
     def load() -> Recognise:
@@ -316,7 +349,9 @@ def read_recognised(kept: Mapping[str, Any]) -> Recognised:
 
 
 def read_diarization(kept: Mapping[str, Any]) -> Diarization:
-    turns, exclusive = (tuple(SpeakerTurn(**turn) for turn in kept[name]) for name in ("turns", "exclusive_turns"))
+    turns, exclusive = (
+        tuple(SpeakerTurn(**turn) for turn in kept[name]) for name in ("turns", "exclusive_turns")
+    )
     return Diarization(turns, exclusive)
 
 
@@ -324,5 +359,7 @@ def write_json(path: Path, content: Any) -> None:
     """Write `content` beside `path`, then rename: what bears the final name is always complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
-    unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    unfinished.write_text(
+        json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
     unfinished.replace(path)

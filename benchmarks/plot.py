@@ -47,8 +47,14 @@ def _bar_panels(results: Found) -> list[Panel]:
     systems = results.get("asr", {}).get("systems", {})
     measured = list(dict.fromkeys(name for system in systems.values() for name in system["sounds"]))
     for name in [name for name in PANELS if name in measured] or measured[:1]:
-        rtf = {system: entry["sounds"][name]["rtf"] for system, entry in systems.items() if name in entry["sounds"]}
-        panels.append(_bars(_fewer(rtf), f"Speech to text: {name} ({sound(name).duration_s:.0f} s)"))
+        rtf = {
+            system: entry["sounds"][name]["rtf"]
+            for system, entry in systems.items()
+            if name in entry["sounds"]
+        }
+        panels.append(
+            _bars(_fewer(rtf), f"Speech to text: {name} ({sound(name).duration_s:.0f} s)")
+        )
     for section, title in (("diarization", "Who spoke when"), ("request", "Words and speakers")):
         systems = results.get(section, {}).get("systems", {})
         bars = {
@@ -64,7 +70,9 @@ def _bar_panels(results: Found) -> list[Panel]:
 
 def _fewer(rtf: dict[str, float]) -> dict[str, float]:
     """At most MOST_BARS: the number formats of this project give way first."""
-    formats = [name for name in rtf if any(f", {kind}," in name for kind in ("float32", "int8", "bf16"))]
+    formats = [
+        name for name in rtf if any(f", {kind}," in name for kind in ("float32", "int8", "bf16"))
+    ]
     formats = [name for name in formats if name.startswith(asr.PROJECT)]
     dropped = sorted(formats, key=rtf.__getitem__, reverse=True)[: max(0, len(rtf) - MOST_BARS)]
     return {name: value for name, value in rtf.items() if name not in dropped}
@@ -81,7 +89,12 @@ def _bars(rtf: dict[str, float], title: str) -> Panel:
         axis.xaxis.set_major_locator(FixedLocator(TICKS))
         axis.xaxis.set_major_formatter("{x:g}")
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.bar_label(bars, [f"{value:.3f}  ({1 / value:.0f} × real time)" for value in values], padding=3, fontsize=8)
+        axis.bar_label(
+            bars,
+            [f"{value:.3f}  ({1 / value:.0f} × real time)" for value in values],
+            padding=3,
+            fontsize=8,
+        )
         axis.tick_params(axis="y", labelsize=8)
         axis.set_xlabel("seconds of work per second of audio (RTF, logarithmic; shorter is faster)")
         axis.set_title(title)
@@ -97,8 +110,12 @@ def _growth_panels(results: Found) -> list[Panel]:
     def seconds(axis: Any) -> None:
         for name, curve in curves.items():
             points = curve["points"]
-            axis.plot([p["minutes"] for p in points], [p["seconds"] for p in points], "o-", label=name)
-        axis.set(xlabel="minutes of audio", ylabel="seconds of work", title="Time grows with the audio")
+            axis.plot(
+                [p["minutes"] for p in points], [p["seconds"] for p in points], "o-", label=name
+            )
+        axis.set(
+            xlabel="minutes of audio", ylabel="seconds of work", title="Time grows with the audio"
+        )
         axis.legend()
         axis.grid(alpha=0.3)
 
@@ -106,7 +123,9 @@ def _growth_panels(results: Found) -> list[Panel]:
         for name, curve in curves.items():
             points = curve["points"]
             minutes = [p["minutes"] for p in points]
-            axis.plot(minutes, [p["peak_mb"] for p in points], "o-", label=f"{name}: peak while working")
+            axis.plot(
+                minutes, [p["peak_mb"] for p in points], "o-", label=f"{name}: peak while working"
+            )
             rest = [p["peak_mb"] - p["audio_mb"] for p in points]
             axis.plot(minutes, rest, "o--", label=f"{name}: without waveform and file")
         axis.set(xlabel="minutes of audio", ylabel="MB", title="Memory grows with the audio")
@@ -124,7 +143,11 @@ def _simulation_panels(results: Found) -> list[Panel]:
 
     def panel(axis: Any) -> None:
         for batch in dict.fromkeys(entry["batch"] for entry in predictions):
-            line = [(entry["acceptance"], entry["speedup"]) for entry in predictions if entry["batch"] == batch]
+            line = [
+                (entry["acceptance"], entry["speedup"])
+                for entry in predictions
+                if entry["batch"] == batch
+            ]
             axis.plot(*zip(*line, strict=True), "o-", label=f"batch {batch}")
         axis.axhline(1.0, color="black", linewidth=0.8)
         axis.set(xlabel="share of the guesses that are right", ylabel="speed-up of decoding")

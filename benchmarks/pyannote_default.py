@@ -68,5 +68,7 @@ class DefaultPyannote:
 
     def __call__(self, waveform: np.ndarray) -> Diarization:
         """Who speaks when in a waveform, (samples,), float32, 16 kHz."""
-        output = self.pipeline({"waveform": torch.from_numpy(waveform)[None], "sample_rate": SAMPLE_RATE_HZ})
+        output = self.pipeline(
+            {"waveform": torch.from_numpy(waveform)[None], "sample_rate": SAMPLE_RATE_HZ}
+        )
         return to_diarization(output, waveform.size / SAMPLE_RATE_HZ)

@@ -105,8 +105,14 @@ def begun_earlier(recording: Recording, silence_s: float) -> Recording:
     return replace(
         recording,
         content=wav(np.concatenate([silence, recording.waveform])),
-        turns=tuple(replace(one, start=one.start + moved_s, end=one.end + moved_s) for one in recording.turns),
-        segments=tuple(replace(one, start=one.start + moved_s, end=one.end + moved_s) for one in recording.segments),
+        turns=tuple(
+            replace(one, start=one.start + moved_s, end=one.end + moved_s)
+            for one in recording.turns
+        ),
+        segments=tuple(
+            replace(one, start=one.start + moved_s, end=one.end + moved_s)
+            for one in recording.segments
+        ),
         silence_s=moved_s,
     )
 
@@ -118,13 +124,23 @@ def find_recordings(data: Path, only: Sequence[str] = ()) -> list[Recording]:
         RuntimeError: there is no such directory, or nothing of such a name in it.
     """
     if not data.is_dir():
-        raise RuntimeError(f"no recordings in {data}; set SPEECH_DATA, or give --data, a directory of recordings")
-    found = [*_conversations(data / "conversations"), *_utterances(data), *_without_speech(data / "edge")]
+        raise RuntimeError(
+            f"no recordings in {data}; set SPEECH_DATA, or give --data, a directory of recordings"
+        )
+    found = [
+        *_conversations(data / "conversations"),
+        *_utterances(data),
+        *_without_speech(data / "edge"),
+    ]
     wanted = set(only)
-    unknown = wanted - {recording.name for recording in found} - {recording.kind for recording in found}
+    unknown = (
+        wanted - {recording.name for recording in found} - {recording.kind for recording in found}
+    )
     if unknown or not found:
         names = ", ".join(recording.name for recording in found)
-        raise RuntimeError(f"{data} holds no {', '.join(sorted(unknown)) or 'recordings'}; it holds: {names or 'none'}")
+        raise RuntimeError(
+            f"{data} holds no {', '.join(sorted(unknown)) or 'recordings'}; it holds: {names or 'none'}"
+        )
     return [one for one in found if not wanted or one.name in wanted or one.kind in wanted]
 
 
@@ -215,7 +231,10 @@ def signals() -> dict[str, np.ndarray]:
         "white_noise": at_level(white, NOISE_DBFS),
         "pink_noise": at_level(pink(random.standard_normal(samples)), NOISE_DBFS),
         "tone": at_level(
-            np.sin(2 * np.pi * TONE_HZ * np.arange(round(TONE_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ), TONE_DBFS
+            np.sin(
+                2 * np.pi * TONE_HZ * np.arange(round(TONE_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+            ),
+            TONE_DBFS,
         ),
     }
 

@@ -23,7 +23,11 @@ CAREFUL_PEER = System(
     "peers' request",
     {"design": "best", "mode": "sequential"},
 )
-ORIGINAL = System("the original: transformers chunked, then pyannote.audio", "peers' request", {"design": "original"})
+ORIGINAL = System(
+    "the original: transformers chunked, then pyannote.audio",
+    "peers' request",
+    {"design": "original"},
+)
 SOUNDS = ("phone_call", "four_speakers_text")
 LONG_SOUNDS = ("long_five_speakers",)
 QUICK_SOUNDS = ("phone_call",)
@@ -31,16 +35,26 @@ QUICK_SOUNDS = ("phone_call",)
 
 def measure(options: Options) -> Found:
     """The section of the benchmark; the peers' minutes are measured once."""
-    sounds = QUICK_SOUNDS if options.quick else SOUNDS + LONG_SOUNDS if options.everything else SOUNDS
+    sounds = (
+        QUICK_SOUNDS if options.quick else SOUNDS + LONG_SOUNDS if options.everything else SOUNDS
+    )
     from benchmarks.peers import ctranslate2_directory
 
     # Made once, and not while a peer is timed.
     ctranslate2_directory()
     planned = [Task(system, sounds) for system in (PROJECT, ASSISTED, PEER)]
     # Minutes for every minute of audio.
-    planned += [Task(system, sounds if options.everything else QUICK_SOUNDS) for system in (CAREFUL_PEER, ORIGINAL)]
+    planned += [
+        Task(system, sounds if options.everything else QUICK_SOUNDS)
+        for system in (CAREFUL_PEER, ORIGINAL)
+    ]
     planned = [task for task in planned if options.wants(task.system.name)]
-    runs = rounds(planned, options.repeats, options.threads, slow=[PEER.name, CAREFUL_PEER.name, ORIGINAL.name])
+    runs = rounds(
+        planned,
+        options.repeats,
+        options.threads,
+        slow=[PEER.name, CAREFUL_PEER.name, ORIGINAL.name],
+    )
     return {"systems": {name: summary(found, describe) for name, found in runs.items()}}
 
 
@@ -65,7 +79,9 @@ def word_scores(name: str, words: Sequence[Found]) -> Found:
     recording, said = sound(name), [SaidWord(**word) for word in words]
     return {
         "right_speaker": word_speaker_accuracy(recording.turns, said) if recording.turns else None,
-        "cpwer": speaker_word_error_rate(recording.segments, said, "en") if recording.segments else None,
+        "cpwer": speaker_word_error_rate(recording.segments, said, "en")
+        if recording.segments
+        else None,
     }
 
 

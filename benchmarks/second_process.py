@@ -30,7 +30,10 @@ class SecondProcess:
         self.peak_mb = 0.0
         """The largest resident set of the second process so far, MiB."""
         self._pool = ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=_load, initargs=(mode, compute_type, threads)
+            1,
+            mp_context=get_context("spawn"),
+            initializer=_load,
+            initargs=(mode, compute_type, threads),
         )
         self.peak_mb = self._pool.submit(peak_mb).result()
 

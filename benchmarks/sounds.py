@@ -6,14 +6,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.recordings import CONVERSATION, DATA, UTTERANCE, SpokenSegment, find_recordings, read_conversation
+from benchmarks.recordings import (
+    CONVERSATION,
+    DATA,
+    UTTERANCE,
+    SpokenSegment,
+    find_recordings,
+    read_conversation,
+)
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn
 
 # Half a minute at most: decoded one at a time.
 UTTERANCES = "utterances"
 # So many minutes of conversations, one after the other, from the beginning again when they end.
 MINUTES = "minutes"
-GROWTH_PARTS = ("long_five_speakers", "four_speakers_text", "phone_call", "four_speakers", "two_speakers", "ami_dev00")
+GROWTH_PARTS = (
+    "long_five_speakers",
+    "four_speakers_text",
+    "phone_call",
+    "four_speakers",
+    "two_speakers",
+    "ami_dev00",
+)
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,9 @@ def sound(name: str) -> Sound:
         raise RuntimeError(f"no recordings in {DATA}; set SPEECH_DATA to a directory of recordings")
     if name == UTTERANCES:
         found = find_recordings(DATA, [UTTERANCE])
-        return Sound(name, tuple(one.waveform for one in found), tuple(one.transcript or "" for one in found))
+        return Sound(
+            name, tuple(one.waveform for one in found), tuple(one.transcript or "" for one in found)
+        )
     first, _, count = name.rpartition(" ")
     if first == MINUTES:
         return Sound(name, (_minutes(float(count)),))

@@ -38,7 +38,18 @@ TIMED_STEPS = 5
 # Where in the text the timed steps stand: the middle of a window.
 POSITION = 64
 # openai/whisper-large-v3's generation_config.json; their queries are kept at every step.
-ALIGNMENT_HEADS = [[7, 0], [10, 17], [12, 18], [13, 12], [16, 1], [17, 14], [19, 11], [21, 4], [24, 1], [25, 6]]
+ALIGNMENT_HEADS = [
+    [7, 0],
+    [10, 17],
+    [12, 18],
+    [13, 12],
+    [16, 1],
+    [17, 14],
+    [19, 11],
+    [21, 4],
+    [24, 1],
+    [25, 6],
+]
 
 
 class RandomWeights(dict[str, torch.Tensor]):
@@ -68,7 +79,12 @@ def decoder_weights(config: WhisperConfig) -> RandomWeights:
             shapes |= _norm(layer + norm, width)
         shapes |= {layer + "fc1.weight": (hidden, width), layer + "fc1.bias": (hidden,)}
         shapes |= {layer + "fc2.weight": (width, hidden), layer + "fc2.bias": (width,)}
-    return RandomWeights({f"model.decoder.{name}": torch.empty(shape, device="meta") for name, shape in shapes.items()})
+    return RandomWeights(
+        {
+            f"model.decoder.{name}": torch.empty(shape, device="meta")
+            for name, shape in shapes.items()
+        }
+    )
 
 
 def _norm(name: str, width: int) -> dict[str, tuple[int, ...]]:
@@ -116,12 +132,16 @@ class TimedDecoder:
         """Median seconds of a step of `width` tokens for each of `rows`, the choice of the tokens included."""
         state = self.state.rows(0, rows)
         tokens = torch.randint(0, 50_000, (rows, width), device=self.decoder.device)
-        places = torch.arange(POSITION, POSITION + width, device=self.decoder.device).expand(rows, -1)
+        places = torch.arange(POSITION, POSITION + width, device=self.decoder.device).expand(
+            rows, -1
+        )
         return statistics.median(self._once(tokens, places, state) for _ in range(1 + TIMED_STEPS))
 
     def _once(self, tokens: torch.Tensor, places: torch.Tensor, state: DecoderState) -> float:
         started = time.perf_counter()
-        logits = self.decoder.step(tokens, places, state).flatten(0, 1)[:, : self.rules.vocabulary.size]
+        logits = self.decoder.step(tokens, places, state).flatten(0, 1)[
+            :, : self.rules.vocabulary.size
+        ]
         choice = self.rules.choose(logits, [Allowed()] * len(logits), [None] * len(logits))
         choice.tokens.tolist()
         return time.perf_counter() - started
@@ -142,7 +162,9 @@ class StepTimes:
         return self.drafter[length] + (length - 1) * self.drafter[0] + self.target[length]
 
 
-def steps_needed(rate: float, rows: int, length: int, tokens: int = TOKENS, trials: int = TRIALS) -> float:
+def steps_needed(
+    rate: float, rows: int, length: int, tokens: int = TOKENS, trials: int = TRIALS
+) -> float:
     """Steps until every one of `rows` has written `tokens`, on average, with drafts of `length`.
 
     Each guess is right with probability `rate`; a row takes its guesses up to the first wrong one, and one token more.
@@ -173,7 +195,9 @@ def predictions(batch: int, times: StepTimes, rates: Sequence[float] = RATES) ->
 def simulate(batches: Sequence[int]) -> Found:
     """Time the decoders, then predict."""
     torch.manual_seed(0)
-    rules = DecodingRules(Vocabulary(load_checkpoint(str(child.REPOSITORY / child.ASR_MODEL))), pick_device("auto"))
+    rules = DecodingRules(
+        Vocabulary(load_checkpoint(str(child.REPOSITORY / child.ASR_MODEL))), pick_device("auto")
+    )
     target = TimedDecoder(large_v3(32), rules, max(batches))
     drafter = TimedDecoder(large_v3(2), rules, max(batches))
     steps: list[Found] = []
@@ -201,7 +225,11 @@ def tables(found: Found) -> str:
     rates = sorted({entry["acceptance"] for entry in found["predictions"]})
     cell = {(entry["acceptance"], entry["batch"]): entry for entry in found["predictions"]}
     gains = [
-        [f"{rate:.0%}"] + [f"{cell[rate, b]['speedup']:.2f} × (k = {cell[rate, b]['draft_length']})" for b in batches]
+        [f"{rate:.0%}"]
+        + [
+            f"{cell[rate, b]['speedup']:.2f} × (k = {cell[rate, b]['draft_length']})"
+            for b in batches
+        ]
         for rate in rates
     ]
     times = [

@@ -118,9 +118,13 @@ def measure(options: Options) -> Found:
     runs: dict[str, list[Found]] = {name: [] for name in names}
     for _ in range(1 if options.quick else options.repeats):
         for name in names:
-            runs[name].append(child.call("benchmarks.startup", {"variables": VARIANTS[name]}, options.threads))
+            runs[name].append(
+                child.call("benchmarks.startup", {"variables": VARIANTS[name]}, options.threads)
+            )
     last = VARIANTS["speech, drafter, speakers"]
-    watched = child.call("benchmarks.startup", {"variables": last}, options.threads, ("-X", "importtime"))
+    watched = child.call(
+        "benchmarks.startup", {"variables": last}, options.threads, ("-X", "importtime")
+    )
     imports = import_seconds(watched["stderr"])
     return {
         "variants": {name: _median(found) for name, found in runs.items()},
@@ -132,10 +136,15 @@ def measure(options: Options) -> Found:
 def _median(runs: list[Found]) -> Found:
     """Medians of figures, and of the parts."""
     parts = {part for run in runs for part in run["parts"]}
-    figures: Found = {name: statistics.median(run[name] for run in runs) for name in runs[0] if name != "parts"}
+    figures: Found = {
+        name: statistics.median(run[name] for run in runs) for name in runs[0] if name != "parts"
+    }
     in_order = [part for part in runs[0]["parts"] if part in parts]
     return figures | {
-        "parts": {part: statistics.median(run["parts"].get(part, 0.0) for run in runs) for part in in_order}
+        "parts": {
+            part: statistics.median(run["parts"].get(part, 0.0) for run in runs)
+            for part in in_order
+        }
     }
 
 
@@ -144,11 +153,19 @@ def tables(found: Found) -> str:
     labels = list(dict.fromkeys(part for variant in variants.values() for part in variant["parts"]))
     # The rest comes last.
     labels.sort(key=lambda label: label == "the rest")
-    rows = [[label, *(number(variant["parts"].get(label)) for variant in variants.values())] for label in labels]
+    rows = [
+        [label, *(number(variant["parts"].get(label)) for variant in variants.values())]
+        for label in labels
+    ]
     rows.append(["**ready**", *(f"**{variant['ready_s']:.2f}**" for variant in variants.values())])
-    for label, key in (("first answer (8 s clip)", "first_answer_s"), ("second answer", "second_answer_s")):
+    for label, key in (
+        ("first answer (8 s clip)", "first_answer_s"),
+        ("second answer", "second_answer_s"),
+    ):
         rows.append([label, *(number(variant[key]) for variant in variants.values())])
-    rows.append(["memory afterwards, MB", *(number(variant["rss_mb"], 0) for variant in variants.values())])
+    rows.append(
+        ["memory afterwards, MB", *(number(variant["rss_mb"], 0) for variant in variants.values())]
+    )
     longest = list(found["imports_s"].items())[:SHOWN_PACKAGES]
     imports = ", ".join(f"{package} {seconds:.2f}" for package, seconds in longest)
     return (

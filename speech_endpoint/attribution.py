@@ -7,7 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import accumulate, groupby
 
-from speech_endpoint.transcript import SENTENCE_ENDS, AttributedWord, Chunk, SpeakerTurn, SpokenTurn, Word
+from speech_endpoint.transcript import (
+    SENTENCE_ENDS,
+    AttributedWord,
+    Chunk,
+    SpeakerTurn,
+    SpokenTurn,
+    Word,
+)
 
 ONLY_SPEAKER = "SPEAKER_00"
 # Speech of one sentence flows on with gaps below this; a back-channel ("mhm") is set off by longer ones.
@@ -62,20 +69,31 @@ def attribute_words(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> li
 
 def numbered_by_appearance(words: Sequence[AttributedWord]) -> list[AttributedWord]:
     """The words with their speakers renamed: who says the first word is SPEAKER_00, the next SPEAKER_01, …"""
-    names = {speaker: f"SPEAKER_{n:02d}" for n, speaker in enumerate(dict.fromkeys(word.speaker for word in words))}
+    names = {
+        speaker: f"SPEAKER_{n:02d}"
+        for n, speaker in enumerate(dict.fromkeys(word.speaker for word in words))
+    }
     return [replace(word, speaker=names[word.speaker]) for word in words]
 
 
 def words_without_speakers(chunks: Sequence[Chunk]) -> list[AttributedWord]:
     """Every word of `chunks`, in order."""
-    return [AttributedWord(word, None, n, chunk.language) for n, chunk in enumerate(chunks) for word in chunk.words]
+    return [
+        AttributedWord(word, None, n, chunk.language)
+        for n, chunk in enumerate(chunks)
+        for word in chunk.words
+    ]
 
 
-def words_of_channels(channels: Sequence[Sequence[Chunk]]) -> tuple[list[AttributedWord], list[SpeakerTurn]]:
+def words_of_channels(
+    channels: Sequence[Sequence[Chunk]],
+) -> tuple[list[AttributedWord], list[SpeakerTurn]]:
     """The words of channels that each hold one speaker, in order of their starts, and when they were said."""
     said = [(chunk, str(speaker)) for speaker, chunks in enumerate(channels) for chunk in chunks]
     words = [
-        AttributedWord(word, who, n, chunk.language) for n, (chunk, who) in enumerate(said) for word in chunk.words
+        AttributedWord(word, who, n, chunk.language)
+        for n, (chunk, who) in enumerate(said)
+        for word in chunk.words
     ]
     words = numbered_by_appearance(sorted(words, key=lambda said: said.word.start))
     return words, [SpeakerTurn(w.speaker or ONLY_SPEAKER, w.word.start, w.word.end) for w in words]
@@ -88,7 +106,9 @@ def nearest_speakers(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> l
     """
     timelines = {
         speaker: Timeline((turn.start, turn.end) for turn in turns if turn.speaker == speaker)
-        for speaker in dict.fromkeys(turn.speaker for turn in sorted(turns, key=lambda turn: turn.start))
+        for speaker in dict.fromkeys(
+            turn.speaker for turn in sorted(turns, key=lambda turn: turn.start)
+        )
     }
     return [
         AttributedWord(word, _nearest(word, timelines), number, chunk.language)
@@ -102,7 +122,9 @@ def _nearest(word: Word, timelines: dict[str, Timeline]) -> str:
     for speaker, timeline in timelines.items():
         share = timeline.covered(word.start, word.end)
         distance = timeline.distance(word.start, word.end)
-        if share > best_share + EQUAL_S or (share >= best_share - EQUAL_S and distance < best_distance - EQUAL_S):
+        if share > best_share + EQUAL_S or (
+            share >= best_share - EQUAL_S and distance < best_distance - EQUAL_S
+        ):
             best, best_share, best_distance = speaker, share, distance
     return best
 
@@ -139,7 +161,9 @@ def _owner(before: AttributedWord, word: AttributedWord, after: AttributedWord) 
 
 def _flows(first: AttributedWord, second: AttributedWord) -> bool:
     """Whether one clause runs from `first` to `second`: no punctuation between them and no pause."""
-    return second.word.start - first.word.end < PAUSE_S and not first.word.text.rstrip().endswith(CLAUSE_ENDS)
+    return second.word.start - first.word.end < PAUSE_S and not first.word.text.rstrip().endswith(
+        CLAUSE_ENDS
+    )
 
 
 def spoken_turns(words: Sequence[AttributedWord], turns: Sequence[SpeakerTurn]) -> list[SpokenTurn]:
@@ -153,7 +177,9 @@ def spoken_turns(words: Sequence[AttributedWord], turns: Sequence[SpeakerTurn]) 
     spoken = []
     for speaker, group in groupby(words, key=lambda word: word.speaker):
         turn = SpokenTurn(speaker or ONLY_SPEAKER, tuple(word.word for word in group))
-        spoken.append(replace(turn, overlap=simultaneous.covered(turn.start, turn.end) > MIN_OVERLAP_S))
+        spoken.append(
+            replace(turn, overlap=simultaneous.covered(turn.start, turn.end) > MIN_OVERLAP_S)
+        )
     return spoken
 
 
@@ -170,10 +196,16 @@ def _simultaneous_speech(turns: Sequence[SpeakerTurn]) -> Iterable[tuple[float, 
         talking, since = talking + change, time
 
 
-def split_chunks_at_speaker_changes(words: Sequence[AttributedWord]) -> list[tuple[Chunk, str | None]]:
+def split_chunks_at_speaker_changes(
+    words: Sequence[AttributedWord],
+) -> list[tuple[Chunk, str | None]]:
     """The transcript's chunks, each cut where its speaker changes; (chunk, speaker) in order."""
     pieces = []
-    for (_, speaker, language), group in groupby(words, key=lambda word: (word.chunk, word.speaker, word.language)):
+    for (_, speaker, language), group in groupby(
+        words, key=lambda word: (word.chunk, word.speaker, word.language)
+    ):
         piece = tuple(word.word for word in group)
-        pieces.append((Chunk(piece, piece[0].start, max(word.end for word in piece), language), speaker))
+        pieces.append(
+            (Chunk(piece, piece[0].start, max(word.end for word in piece), language), speaker)
+        )
     return pieces

@@ -26,7 +26,9 @@ class ModelSettings(BaseSettings):
     A model is a Hub name, or a directory: absolute, or relative to the repository.
     """
 
-    model_config = SettingsConfigDict(protected_namespaces=(), extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        protected_namespaces=(), extra="ignore", env_ignore_empty=True
+    )
 
     asr_model: str = "openai/whisper-large-v3-turbo"
     assistant_model: str | None = None
@@ -82,7 +84,9 @@ class InferenceConfig(BaseModel):
     num_speakers: int | None = Field(default=None, ge=1)
     min_speakers: int | None = Field(default=None, ge=1)
     max_speakers: int | None = Field(default=None, ge=1)
-    return_timestamps: Annotated[Literal[True, False, "segment", "word"], BeforeValidator(_bool_from_query)] = True
+    return_timestamps: Annotated[
+        Literal[True, False, "segment", "word"], BeforeValidator(_bool_from_query)
+    ] = True
     diarize: Annotated[bool | None, BeforeValidator(_bool_from_query)] = None
     channels: Literal["mix", "speakers"] = "mix"
     """"speakers": each channel holds one speaker, as telephone systems record; nobody is guessed."""
@@ -103,7 +107,9 @@ class InferenceConfig(BaseModel):
                 f"min_speakers: {low} is more than max_speakers: {high}; give min_speakers <= max_speakers"
             )
         if exact is not None and not (low or 1) <= exact <= (high or exact):
-            raise ValueError(f"num_speakers: {exact} lies outside min_speakers: {low} to max_speakers: {high}")
+            raise ValueError(
+                f"num_speakers: {exact} lies outside min_speakers: {low} to max_speakers: {high}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -111,9 +117,13 @@ class InferenceConfig(BaseModel):
         if self.channels == "speakers":
             for name in ("num_speakers", "min_speakers", "max_speakers"):
                 if getattr(self, name) is not None:
-                    raise ValueError(f"{name}: not with channels: 'speakers', where the channels are the speakers")
+                    raise ValueError(
+                        f"{name}: not with channels: 'speakers', where the channels are the speakers"
+                    )
             if self.diarize is False:
-                raise ValueError("diarize: false contradicts channels: 'speakers'; leave one of them out")
+                raise ValueError(
+                    "diarize: false contradicts channels: 'speakers'; leave one of them out"
+                )
         return self
 
     @classmethod
@@ -129,7 +139,9 @@ class InferenceConfig(BaseModel):
             raise ValueError(f"parameters: expected an object, got {type(parameters).__name__}")
         unknown = [str(name)[:80] for name in parameters if name not in cls.model_fields]
         try:
-            config = cls.model_validate({key: value for key, value in parameters.items() if key in cls.model_fields})
+            config = cls.model_validate(
+                {key: value for key, value in parameters.items() if key in cls.model_fields}
+            )
         except ValidationError as error:
             raise ValueError("; ".join(_describe(problem) for problem in error.errors())) from None
         return config, [f"parameters: unknown parameter {name!r} was ignored" for name in unknown]

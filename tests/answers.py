@@ -16,8 +16,14 @@ def check_answer(answer: dict[str, Any]) -> None:
     assert "".join(chunk["text"] for chunk in answer["chunks"]) == answer["text"]
     assert "".join(word["text"] for word in answer["words"]) == answer["text"]
     if answer["speakers"]:
-        spoken = [(word["text"], word["timestamp"]) for turn in answer["speakers"] for word in turn["words"]]
-        assert sorted(spoken) == sorted((word["text"], word["timestamp"]) for word in answer["words"])
+        spoken = [
+            (word["text"], word["timestamp"])
+            for turn in answer["speakers"]
+            for word in turn["words"]
+        ]
+        assert sorted(spoken) == sorted(
+            (word["text"], word["timestamp"]) for word in answer["words"]
+        )
         for turn in answer["speakers"]:
             assert turn["text"] == "".join(word["text"] for word in turn["words"])
             _check_times(turn["words"], duration)
@@ -30,6 +36,10 @@ def _check_times(parts: list[dict[str, Any]], duration: float) -> None:
     latest = 0.0
     for part in parts:
         start, end = part["timestamp"]
-        assert isinstance(part["timestamp"], list) and isinstance(start, float) and isinstance(end, float)
+        assert (
+            isinstance(part["timestamp"], list)
+            and isinstance(start, float)
+            and isinstance(end, float)
+        )
         assert latest <= start <= end <= duration, (latest, part["text"], start, end, duration)
         latest = start

@@ -32,7 +32,9 @@ JSON_TYPES = {"application/json", "application/json; charset=UTF-8"}
 def load_handler(directory: Path):
     """Import handler.py from `directory` as the host does."""
     sys.path.insert(0, str(directory))
-    spec = importlib.util.spec_from_file_location("handler.EndpointHandler", directory / "handler.py")
+    spec = importlib.util.spec_from_file_location(
+        "handler.EndpointHandler", directory / "handler.py"
+    )
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules["handler.EndpointHandler"] = module
@@ -52,15 +54,24 @@ def make_app(handler, task: str = "custom") -> Starlette:
         try:
             data = _deserialize(request.headers.get("content-type"), await request.body())
             if "inputs" not in data:
-                raise ValueError(f"Body needs to provide a inputs key, received: {orjson.dumps(data)!r}")
+                raise ValueError(
+                    f"Body needs to provide a inputs key, received: {orjson.dumps(data)!r}"
+                )
             if "parameters" in data and task == "automatic-speech-recognition":
                 data["inputs"] = base64.b64decode(data["inputs"], validate=True)
             if request.query_params and "parameters" not in data:
-                data["parameters"] = {key: _convert(value) for key, value in request.query_params.items()}
+                data["parameters"] = {
+                    key: _convert(value) for key, value in request.query_params.items()
+                }
             answer = await anyio.to_thread.run_sync(handler, data, limiter=request.app.state.turn)
-            return Response(orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY), media_type="application/json")
+            return Response(
+                orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY),
+                media_type="application/json",
+            )
         except Exception as error:
-            return Response(orjson.dumps({"error": str(error)}), status_code=400, media_type="application/json")
+            return Response(
+                orjson.dumps({"error": str(error)}), status_code=400, media_type="application/json"
+            )
 
     async def health(request: Request) -> Response:
         return PlainTextResponse("Ok")

@@ -37,7 +37,9 @@ def test_every_format_is_read(handler, data: Path) -> None:
 
 def test_formats_of_one_recording_give_one_text(handler, data: Path) -> None:
     texts = {
-        handler({"inputs": (data / "formats" / f"sample1.{kind}").read_bytes()})["text"].lower().strip(" .")
+        handler({"inputs": (data / "formats" / f"sample1.{kind}").read_bytes()})["text"]
+        .lower()
+        .strip(" .")
         for kind in ("flac", "wav")
     }
     assert len(texts) == 1
@@ -75,7 +77,9 @@ def test_stereo_and_other_rates_keep_their_times(handler, data: Path, wav) -> No
     waveform = decode_audio((data / "formats" / "benchmark_8s.wav").read_bytes(), 16_000, 60)
     slow = np.repeat(waveform, 3)  # the same sound at 48 kHz
     for audio in (wav(np.stack([slow, slow]), 48_000),):
-        answer = handler({"inputs": audio, "parameters": {"sampling_rate": 8_000, "diarize": False}})
+        answer = handler(
+            {"inputs": audio, "parameters": {"sampling_rate": 8_000, "diarize": False}}
+        )
         assert answer["duration"] == pytest.approx(8.277, abs=0.02)
         assert "business loan" in answer["text"]
 
@@ -100,7 +104,9 @@ def test_a_video_gives_its_audio_track(handler, data: Path, tmp_path: Path) -> N
         picture.width, picture.height, picture.pix_fmt = 64, 64, "yuv420p"
         sound = out.add_stream("aac", rate=16_000, layout="mono")
         for shade in range(80):
-            image = av.VideoFrame.from_ndarray(np.full((64, 64, 3), shade, np.uint8), format="rgb24")
+            image = av.VideoFrame.from_ndarray(
+                np.full((64, 64, 3), shade, np.uint8), format="rgb24"
+            )
             out.mux(picture.encode(image.reformat(format="yuv420p")))
         resampler = av.AudioResampler(format="fltp", layout="mono", rate=16_000)
         for frame in [*audio.decode(audio=0), None]:
@@ -108,7 +114,10 @@ def test_a_video_gives_its_audio_track(handler, data: Path, tmp_path: Path) -> N
                 out.mux(sound.encode(resampled))
         out.mux(picture.encode(None))
         out.mux(sound.encode(None))
-    assert "business loan" in handler({"inputs": video.read_bytes(), "parameters": {"diarize": False}})["text"]
+    assert (
+        "business loan"
+        in handler({"inputs": video.read_bytes(), "parameters": {"diarize": False}})["text"]
+    )
 
 
 @pytest.mark.parametrize("seconds", [0.01, 0.3, 5.0])
@@ -128,7 +137,9 @@ def test_noise_and_tones_have_no_words(sound: str, handler, wav) -> None:
     assert handler({"inputs": wav(signals()[sound])})["text"] == ""
 
 
-def test_assisted_gives_the_same_answer(handler, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_assisted_gives_the_same_answer(
+    handler, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # Whether a drafter is tried is a matter of the clock; here it is.
     monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
     audio = (data / "conversations" / "two_speakers.flac").read_bytes()
@@ -142,14 +153,20 @@ def test_assisted_gives_the_same_answer(handler, data: Path, monkeypatch: pytest
 
 def test_the_batch_size_hardly_changes_the_text(handler, data: Path) -> None:
     audio = (data / "conversations" / "two_speakers.flac").read_bytes()
-    one, many = (handler({"inputs": audio, "parameters": {"batch_size": n, "diarize": False}})["text"] for n in (1, 24))
+    one, many = (
+        handler({"inputs": audio, "parameters": {"batch_size": n, "diarize": False}})["text"]
+        for n in (1, 24)
+    )
     assert difflib.SequenceMatcher(None, one.split(), many.split()).ratio() > 0.95
 
 
 def test_the_prompt_steers_the_spelling(handler, data: Path) -> None:
     audio = (data / "utterances" / "sense_and_sensibility_01_austen_64kb-0880.flac").read_bytes()
     answer = handler(
-        {"inputs": audio, "parameters": {"prompt": "he was not an ill-disposed young man", "language": "en"}}
+        {
+            "inputs": audio,
+            "parameters": {"prompt": "he was not an ill-disposed young man", "language": "en"},
+        }
     )
     assert answer["text"].strip()
 
@@ -169,9 +186,9 @@ def test_renderings_hold_the_conversation(handler, data: Path, response_format: 
     assert "SPEAKER_01" in content
     if response_format == "rttm":
         fields = [line.split() for line in content.splitlines()]
-        assert all(len(line) == 10 and float(line[4]) >= 0 for line in fields) and len(fields) == len(
-            answer["speakers"]
-        )
+        assert all(len(line) == 10 and float(line[4]) >= 0 for line in fields) and len(
+            fields
+        ) == len(answer["speakers"])
     else:
         assert "Chicago" in content
         assert content.startswith({"text": "[", "srt": "1\n", "vtt": "WEBVTT\n"}[response_format])
@@ -184,6 +201,8 @@ def test_no_timestamps_means_no_chunks(handler, data: Path) -> None:
 
 
 def test_the_answer_is_json(handler, data: Path) -> None:
-    answer = handler({"inputs": (data / "formats" / "sample1.ogg").read_bytes(), "parameters": {"colour": "red"}})
+    answer = handler(
+        {"inputs": (data / "formats" / "sample1.ogg").read_bytes(), "parameters": {"colour": "red"}}
+    )
     assert json.loads(json.dumps(answer)) == answer
     assert [w for w in answer["warnings"] if "colour" in w]

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.core
         ("", "inputs: empty"),
         ("this is not base64!", "base64"),
         (
-            base64.b64encode(b"It was a dark and stormy night; the rain fell in torrents. " * 40).decode(),
+            base64.b64encode(
+                b"It was a dark and stormy night; the rain fell in torrents. " * 40
+            ).decode(),
             "not an audio file",
         ),
         (17, "expected base64 text or bytes"),
@@ -84,7 +86,12 @@ def test_two_wrong_parameters_are_both_named(handler, data: Path) -> None:
 
 def test_strings_of_a_query_are_understood(handler, data: Path) -> None:
     audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
-    parameters = {"batch_size": "8", "chunk_length_s": "20", "diarize": "false", "return_timestamps": "true"}
+    parameters = {
+        "batch_size": "8",
+        "chunk_length_s": "20",
+        "diarize": "false",
+        "return_timestamps": "true",
+    }
     assert handler({"inputs": audio, "parameters": parameters})["text"]
 
 
@@ -112,4 +119,6 @@ def test_the_next_request_works(handler, data: Path) -> None:
     for bad in (b"", "%%%", None):
         with pytest.raises(ValueError, match="inputs"):
             handler({"inputs": bad})
-    assert "loan" in handler({"inputs": (data / "formats" / "benchmark_8s.wav").read_bytes()})["text"]
+    assert (
+        "loan" in handler({"inputs": (data / "formats" / "benchmark_8s.wav").read_bytes()})["text"]
+    )

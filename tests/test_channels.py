@@ -27,7 +27,9 @@ def call(data: Path) -> np.ndarray:
 
 
 def test_each_channel_is_a_speaker(handler, wav, call: np.ndarray) -> None:
-    answer = handler({"inputs": wav(call), "parameters": {"channels": "speakers", "return_timestamps": "word"}})
+    answer = handler(
+        {"inputs": wav(call), "parameters": {"channels": "speakers", "return_timestamps": "word"}}
+    )
     check_answer(answer)
     assert [turn["speaker"] for turn in answer["speakers"]] == ["SPEAKER_00", "SPEAKER_01"]
     assert "amiable" in answer["speakers"][1]["text"]
@@ -44,18 +46,24 @@ def test_both_at_once_are_both_heard(handler, wav, data: Path) -> None:
     voices = [read(data, name) for name in UTTERANCES]
     length = min(voice.size for voice in voices)
     both = wav(np.stack([voice[:length] for voice in voices]))
-    answer = handler({"inputs": both, "parameters": {"channels": "speakers", "return_timestamps": "word"}})
+    answer = handler(
+        {"inputs": both, "parameters": {"channels": "speakers", "return_timestamps": "word"}}
+    )
     check_answer(answer)
     assert {turn["speaker"] for turn in answer["speakers"]} == {"SPEAKER_00", "SPEAKER_01"}
     assert any(turn["overlap"] for turn in answer["speakers"])
 
 
 def test_one_channel_is_one_speaker(handler, wav, data: Path) -> None:
-    answer = handler({"inputs": wav(read(data, UTTERANCES[1])), "parameters": {"channels": "speakers"}})
+    answer = handler(
+        {"inputs": wav(read(data, UTTERANCES[1])), "parameters": {"channels": "speakers"}}
+    )
     assert {turn["speaker"] for turn in answer["speakers"]} == {"SPEAKER_00"}
 
 
 @pytest.mark.parametrize("parameter", [{"num_speakers": 2}, {"diarize": False}])
 def test_what_contradicts_it_is_refused(handler, wav, parameter: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(parameter))):
-        handler({"inputs": wav(np.zeros(16_000)), "parameters": {"channels": "speakers", **parameter}})
+        handler(
+            {"inputs": wav(np.zeros(16_000)), "parameters": {"channels": "speakers", **parameter}}
+        )

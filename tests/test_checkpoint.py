@@ -17,8 +17,12 @@ pytestmark = pytest.mark.core
 
 def test_a_checkpoint_in_several_files_is_read_the_same(tmp_path: Path) -> None:
     source = MODELS / "whisper-tiny.en"
-    shutil.copytree(source, tmp_path, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
-    WhisperForConditionalGeneration.from_pretrained(source).save_pretrained(tmp_path, max_shard_size="50MB")
+    shutil.copytree(
+        source, tmp_path, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True
+    )
+    WhisperForConditionalGeneration.from_pretrained(source).save_pretrained(
+        tmp_path, max_shard_size="50MB"
+    )
     assert not (tmp_path / "model.safetensors").exists()
     whole, parts = load_checkpoint(str(source)), load_checkpoint(str(tmp_path))
     assert set(whole.weights) <= set(parts.weights)
@@ -29,7 +33,9 @@ def test_a_checkpoint_in_several_files_is_read_the_same(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:
     source = MODELS / "whisper-tiny.en"
-    shutil.copytree(source, tmp_path, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True)
+    shutil.copytree(
+        source, tmp_path, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True
+    )
     (tmp_path / "model.safetensors").write_bytes(b"not weights")
     with pytest.raises(RuntimeError, match=f"cannot load the Whisper model '{tmp_path}': .*header"):
         load_checkpoint(str(tmp_path))

@@ -13,7 +13,9 @@ from speech_endpoint.whisper.speculation import DraftLength
 def test_every_chunk_has_its_language(handler, data, wav, first_s: int) -> None:
     """The change is at 30 s: between two windows, or within one, which is halved until each part has one language."""
     speech = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 60)
-    answer = handler({"inputs": wav(speech[first_s * 16_000 : 40 * 16_000]), "parameters": {"diarize": False}})
+    answer = handler(
+        {"inputs": wav(speech[first_s * 16_000 : 40 * 16_000]), "parameters": {"diarize": False}}
+    )
     said = dict.fromkeys(("en", "de"), "")
     for chunk in answer["chunks"]:
         said[chunk["language"]] += chunk["text"]
@@ -27,10 +29,13 @@ def test_drafting_changes_nothing_where_a_window_is_handed_back(
 ) -> None:
     """The window of two languages leaves its slot to others before the drafter has heard it."""
     monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
-    speech = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 60)[15 * 16_000 : 40 * 16_000]
+    speech = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 60)[
+        15 * 16_000 : 40 * 16_000
+    ]
     audio = wav(np.concatenate([speech, speech]))
     plain, assisted = (
-        handler({"inputs": audio, "parameters": {"diarize": False, "assisted": drafted}}) for drafted in (False, True)
+        handler({"inputs": audio, "parameters": {"diarize": False, "assisted": drafted}})
+        for drafted in (False, True)
     )
     assert "acceptance_rate" in assisted["timings"] and "acceptance_rate" not in plain["timings"]
     assert {chunk["language"] for chunk in plain["chunks"]} == {"en", "de"}

@@ -16,12 +16,18 @@ from speech_endpoint.diarization.diarizer import Diarizer, make_exclusive, to_di
 from speech_endpoint.transcript import Diarization, SpeakerTurn
 
 ROOT = Path(__file__).resolve().parent.parent
-CONVERSATIONS = Path(os.environ.get("SPEECH_DATA", ROOT.parent / "shared" / "data")) / "conversations"
+CONVERSATIONS = (
+    Path(os.environ.get("SPEECH_DATA", ROOT.parent / "shared" / "data")) / "conversations"
+)
 BUNDLE = Path(os.environ.get("SPEECH_MODELS", ROOT / "models")) / "speaker-diarization"
 RATE_HZ = 16_000
 
-needs_model = pytest.mark.skipif(not (BUNDLE / "config.json").is_file(), reason="run tools/build_models first")
-needs_data = pytest.mark.skipif(not CONVERSATIONS.is_dir(), reason="set SPEECH_DATA to the test data")
+needs_model = pytest.mark.skipif(
+    not (BUNDLE / "config.json").is_file(), reason="run tools/build_models first"
+)
+needs_data = pytest.mark.skipif(
+    not CONVERSATIONS.is_dir(), reason="set SPEECH_DATA to the test data"
+)
 
 
 def read(name: str) -> np.ndarray:
@@ -89,7 +95,9 @@ def test_a_long_recording_is_heard_in_stretches_as_in_one(diarizer, monkeypatch)
     assert len(waveform) / RATE_HZ > 5 * 12
     assert speakers(in_stretches) == speakers(at_once)
     duration = len(waveform) / RATE_HZ
-    rates = [error_rate("four_speakers", found.turns, duration) for found in (at_once, in_stretches)]
+    rates = [
+        error_rate("four_speakers", found.turns, duration) for found in (at_once, in_stretches)
+    ]
     assert rates[1] == pytest.approx(rates[0], abs=0.005)
 
 
@@ -134,7 +142,9 @@ def test_silence_is_nobody(diarizer, samples):
 @pytest.mark.parametrize("seconds", [0.3, 1.0, 3.0, 9.99, 10.0, 10.01, 11.0])
 def test_short_recordings(diarizer, seconds):
     found = diarizer(read("phone_call")[7 * RATE_HZ :][: round(seconds * RATE_HZ)])
-    assert all(0 <= turn.start < turn.end <= seconds for turn in found.turns + found.exclusive_turns)
+    assert all(
+        0 <= turn.start < turn.end <= seconds for turn in found.turns + found.exclusive_turns
+    )
 
 
 @needs_model
@@ -176,7 +186,9 @@ def test_frames_once_gives_the_embeddings_of_pyannote():
     active = np.repeat(random.integers(0, 2, (3, 19, 3)), 31, axis=1).astype(np.float32)
     masks = SlidingWindowFeature(active, SlidingWindow(start=0, duration=10, step=1))
     expected = slow.get_embeddings(file, masks, exclude_overlap=True)
-    np.testing.assert_allclose(fast.get_embeddings(file, masks, exclude_overlap=True), expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        fast.get_embeddings(file, masks, exclude_overlap=True), expected, rtol=1e-3, atol=1e-4
+    )
 
 
 def test_as_many_people_talk_in_a_frame_as_are_counted():
@@ -187,10 +199,14 @@ def test_as_many_people_talk_in_a_frame_as_are_counted():
 
     random = np.random.default_rng(0)
     frames = SlidingWindow(start=0, duration=0.02, step=0.02)
-    windows = SlidingWindowFeature(random.integers(0, 2, (4, 500, 3)), SlidingWindow(start=0, duration=10, step=1))
+    windows = SlidingWindowFeature(
+        random.integers(0, 2, (4, 500, 3)), SlidingWindow(start=0, duration=10, step=1)
+    )
     counts = random.integers(0, 3, (650, 1)).astype(np.uint8)
     for persons in (np.tile([0, 1, 2], (4, 1)), np.tile([0, -2, -2], (4, 1)), np.full((4, 3), -2)):
-        talks = LocalSpeakerDiarization.reconstruct(None, windows, persons, SlidingWindowFeature(counts, frames))
+        talks = LocalSpeakerDiarization.reconstruct(
+            None, windows, persons, SlidingWindowFeature(counts, frames)
+        )
         np.testing.assert_array_equal(talks.data.sum(axis=1), counts[:, 0])
     always = SlidingWindowFeature(np.tile([1, 0, 0], (1, 500, 1)), windows.sliding_window)
     one = SlidingWindowFeature(np.ones((500, 1), np.uint8), frames)
@@ -209,14 +225,19 @@ def test_a_model_that_cannot_be_loaded_is_named_without_the_token(monkeypatch):
 
 
 def annotation(*turns: tuple[float, float, str]) -> SimpleNamespace:
-    tracks = [(SimpleNamespace(start=start, end=end), n, who) for n, (start, end, who) in enumerate(turns)]
+    tracks = [
+        (SimpleNamespace(start=start, end=end), n, who) for n, (start, end, who) in enumerate(turns)
+    ]
     return SimpleNamespace(itertracks=lambda yield_label: iter(tracks))
 
 
 def test_a_bare_annotation_gets_exclusive_turns_and_names_by_first_appearance():
     found = to_diarization(annotation((1.0, 3.0, "x"), (0.0, 2.0, "z")), duration=2.5)
     assert found.turns == (SpeakerTurn("SPEAKER_00", 0.0, 2.0), SpeakerTurn("SPEAKER_01", 1.0, 2.5))
-    assert found.exclusive_turns == (SpeakerTurn("SPEAKER_00", 0.0, 1.0), SpeakerTurn("SPEAKER_01", 1.0, 2.5))
+    assert found.exclusive_turns == (
+        SpeakerTurn("SPEAKER_00", 0.0, 1.0),
+        SpeakerTurn("SPEAKER_01", 1.0, 2.5),
+    )
 
 
 def test_both_kinds_of_turns_bear_the_same_names():
@@ -229,4 +250,8 @@ def test_both_kinds_of_turns_bear_the_same_names():
 
 def test_an_interruption_has_the_floor_and_gives_it_back():
     turns = [SpeakerTurn("a", 0.0, 4.0), SpeakerTurn("b", 1.0, 2.0)]
-    assert make_exclusive(turns) == [SpeakerTurn("a", 0.0, 1.0), SpeakerTurn("b", 1.0, 2.0), SpeakerTurn("a", 2.0, 4.0)]
+    assert make_exclusive(turns) == [
+        SpeakerTurn("a", 0.0, 1.0),
+        SpeakerTurn("b", 1.0, 2.0),
+        SpeakerTurn("a", 2.0, 4.0),
+    ]

@@ -27,7 +27,11 @@ from speech_endpoint.whisper.sequence import Job
 from speech_endpoint.whisper.speculation import Drafter, DraftLength
 from speech_endpoint.whisper.tokenizer import Vocabulary
 
-FEW_FILES = ["conversations/phone_call.flac", "conversations/ami_trn07.flac", "formats/benchmark_8s.wav"]
+FEW_FILES = [
+    "conversations/phone_call.flac",
+    "conversations/ami_trn07.flac",
+    "formats/benchmark_8s.wav",
+]
 BATCH_SIZES = [1, 4, 24]
 Item = TypeVar("Item")
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
@@ -53,7 +57,10 @@ def cut_windows(transcriber: Transcriber, file: Path) -> list[np.ndarray]:
     waveform = decode_audio(file.read_bytes(), 16_000, 3600)
     probabilities = transcriber.voice_activity(waveform)
     regions = padded(voiced_regions(probabilities, waveform.size / 16_000), waveform.size / 16_000)
-    return [np.concatenate(window.cut(waveform)) for window in pack_windows(regions, probabilities, 30.0)]
+    return [
+        np.concatenate(window.cut(waveform))
+        for window in pack_windows(regions, probabilities, 30.0)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -91,18 +98,29 @@ def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
 
     network = WhisperForConditionalGeneration.from_pretrained(MODELS / "whisper-base").eval()
     vocabulary = transcriber.vocabulary
-    prompt = (vocabulary.start, vocabulary.languages["en"], vocabulary.tasks["transcribe"], vocabulary.end)
+    prompt = (
+        vocabulary.start,
+        vocabulary.languages["en"],
+        vocabulary.tasks["transcribe"],
+        vocabulary.end,
+    )
     windows = [(file.name, window) for file in files for window in cut_windows(transcriber, file)]
     for some in batched(windows, 8):
         waveforms = [window for _, window in some]
         queue = deque(Job(n, (window,), "en", retries=False) for n, window in enumerate(waveforms))
-        hypotheses = sorted(transcriber.loop.run(queue, len(some)), key=lambda hypothesis: hypothesis.job.index)
+        hypotheses = sorted(
+            transcriber.loop.run(queue, len(some)), key=lambda hypothesis: hypothesis.job.index
+        )
         features = transcriber.loop.log_mel(waveforms)
         with torch.inference_mode():
-            generated = network.generate(features, language="en", task="transcribe", return_timestamps=True).tolist()
+            generated = network.generate(
+                features, language="en", task="transcribe", return_timestamps=True
+            ).tolist()
         for (name, _), hypothesis, found in zip(some, hypotheses, generated, strict=True):
             tokens = list(hypothesis.tokens)
-            expected = first_pass([token for token in found if token not in prompt], vocabulary.first_timestamp)
+            expected = first_pass(
+                [token for token in found if token not in prompt], vocabulary.first_timestamp
+            )
             # `generate` drops what follows the last timestamp and decodes it anew; a loop we cut.
             common = min(len(tokens), len(expected))
             where = (name, vocabulary.text(tokens), vocabulary.text(expected))
@@ -127,8 +145,12 @@ def first_pass(tokens: list[int], first_timestamp: int) -> list[int]:
     return tokens
 
 
-@pytest.fixture(scope="module", params=["whisper-base", "whisper-tiny.en", "whisper-base-drafter", "random"])
-def assisted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Transcriber]:
+@pytest.fixture(
+    scope="module", params=["whisper-base", "whisper-tiny.en", "whisper-base-drafter", "random"]
+)
+def assisted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Transcriber]:
     """A drafter's name, and a transcriber that it drafts for."""
     name: str = request.param
     directory = random_drafter(tmp_path_factory.mktemp(name)) if name == "random" else MODELS / name
@@ -136,12 +158,17 @@ def assisted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="module")
-def undrafted(transcriber: Transcriber, windows: list[np.ndarray]) -> dict[int, tuple[list[list[int]], int]]:
+def undrafted(
+    transcriber: Transcriber, windows: list[np.ndarray]
+) -> dict[int, tuple[list[list[int]], int]]:
     """By batch size: the tokens of the windows, and the steps that they took."""
     found = {}
     for batch_size in BATCH_SIZES:
         statistics = DecodingStatistics()
-        found[batch_size] = decode(transcriber, windows, batch_size, statistics=statistics), statistics.steps
+        found[batch_size] = (
+            decode(transcriber, windows, batch_size, statistics=statistics),
+            statistics.steps,
+        )
     # One window after the other, or in slots that others left: the same.
     assert all(tokens == found[1][0] for tokens, _ in found.values())
     return found
@@ -162,7 +189,9 @@ def test_drafting_does_not_change_a_token(
     assistant, transcriber = assisted
     statistics = DecodingStatistics()
     expected, steps = undrafted[batch_size]
-    assert decode(transcriber, windows, batch_size, assisted=True, statistics=statistics) == expected
+    assert (
+        decode(transcriber, windows, batch_size, assisted=True, statistics=statistics) == expected
+    )
     assert statistics.drafted > 0
     if assistant == "whisper-base":
         assert statistics.tokens / statistics.row_steps > 3
@@ -175,9 +204,17 @@ def random_drafter(directory: Path, mel_bins: int = 80) -> Path:
     from transformers import WhisperConfig, WhisperForConditionalGeneration
 
     torch.manual_seed(0)
-    small = {"d_model": 64, "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 128, "decoder_ffn_dim": 128}
+    small = {
+        "d_model": 64,
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_ffn_dim": 128,
+        "decoder_ffn_dim": 128,
+    }
     heads = {"encoder_attention_heads": 1, "decoder_attention_heads": 1}
-    config = WhisperConfig.from_pretrained(MODELS / "whisper-base", num_mel_bins=mel_bins, **small, **heads)
+    config = WhisperConfig.from_pretrained(
+        MODELS / "whisper-base", num_mel_bins=mel_bins, **small, **heads
+    )
     WhisperForConditionalGeneration(config).save_pretrained(directory)
     for file in (MODELS / "whisper-base").iterdir():
         if file.suffix in (".json", ".txt") and file.name != "config.json":
@@ -186,7 +223,9 @@ def random_drafter(directory: Path, mel_bins: int = 80) -> Path:
     return directory
 
 
-def test_a_drafter_with_other_mel_bands_hears_with_its_own(windows: list[np.ndarray], tmp_path: Path) -> None:
+def test_a_drafter_with_other_mel_bands_hears_with_its_own(
+    windows: list[np.ndarray], tmp_path: Path
+) -> None:
     """As whisper-tiny (80) for whisper-large-v3 (128)."""
     transcriber = make_transcriber(str(random_drafter(tmp_path, mel_bins=128)))
     statistics = DecodingStatistics()
@@ -202,7 +241,9 @@ def drafter_of(drafter: Checkpoint) -> Drafter:
 
 def test_a_drafter_without_common_tokens_is_refused() -> None:
     drafter = load_checkpoint(str(MODELS / "whisper-tiny.en"))
-    foreign = {token if token.startswith("<|") else f"zq{n}": n for token, n in drafter.vocabulary.items()}
+    foreign = {
+        token if token.startswith("<|") else f"zq{n}": n for token, n in drafter.vocabulary.items()
+    }
     with pytest.raises(RuntimeError, match=r"only 0 of its .* text tokens exist there"):
         drafter_of(replace(drafter, vocabulary=foreign))
 
@@ -226,5 +267,7 @@ def test_a_drafter_that_is_right_goes_on_and_one_that_is_wrong_stops() -> None:
     for accepted, goes_on in ((1, True), (0, False)):
         draft_length = DraftLength(seconds_plain=0.1)
         for _ in range(DraftLength.TRIAL_STEPS):
-            draft_length.saw(rows=1, drafted=1, accepted=accepted, offered=1, draft_s=0.01, verify_s=0.11)
+            draft_length.saw(
+                rows=1, drafted=1, accepted=accepted, offered=1, draft_s=0.01, verify_s=0.11
+            )
         assert (draft_length.length > 0) == goes_on

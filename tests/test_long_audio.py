@@ -32,14 +32,20 @@ json.dump(answer, open(sys.argv[2], "w"))
 
 
 def test_twenty_minutes_of_silence_have_no_words(handler, wav) -> None:
-    answer = handler({"inputs": wav(np.zeros(20 * 60 * 16_000)), "parameters": {"return_timestamps": "word"}})
+    answer = handler(
+        {"inputs": wav(np.zeros(20 * 60 * 16_000)), "parameters": {"return_timestamps": "word"}}
+    )
     check_answer(answer)
     assert answer["text"] == "" and answer["timings"]["steps"] == 0
 
 
-def test_twenty_minutes_of_conversation_in_three_gigabytes(environment: None, data: Path, tmp_path: Path) -> None:
+def test_twenty_minutes_of_conversation_in_three_gigabytes(
+    environment: None, data: Path, tmp_path: Path
+) -> None:
     audio, result = data / "conversations" / "long_five_speakers.flac", tmp_path / "answer.json"
-    subprocess.run([sys.executable, "-c", SCRIPT, str(audio), str(result)], cwd=REPOSITORY, check=True)
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(audio), str(result)], cwd=REPOSITORY, check=True
+    )
     answer = json.loads(result.read_text())
     assert answer.pop("peak_bytes") < 3e9
     check_answer(answer)

@@ -17,7 +17,8 @@ from huggingface_hub import InferenceClient, __version__
 
 pytestmark = pytest.mark.core
 official_client = pytest.mark.skipif(
-    int(__version__.split(".")[0]) < 1, reason="clients before 1.0 send no content type, which the host refuses"
+    int(__version__.split(".")[0]) < 1,
+    reason="clients before 1.0 send no content type, which the host refuses",
 )
 
 
@@ -36,7 +37,9 @@ class Server(uvicorn.Server):
         self.listening.set()
 
     def __enter__(self) -> Server:
-        self.thread = threading.Thread(target=self.run, kwargs={"sockets": [self.socket]}, daemon=True)
+        self.thread = threading.Thread(
+            target=self.run, kwargs={"sockets": [self.socket]}, daemon=True
+        )
         self.thread.start()
         assert self.listening.wait(30)
         return self
@@ -66,7 +69,9 @@ def audio(data: Path) -> Path:
 def test_the_official_client_sends_a_file(url: str, audio: Path) -> None:
     output = InferenceClient(model=url).automatic_speech_recognition(str(audio))
     assert "Chicago" in output.text
-    assert output.chunks and all(isinstance(t, float) for chunk in output.chunks for t in chunk.timestamp)
+    assert output.chunks and all(
+        isinstance(t, float) for chunk in output.chunks for t in chunk.timestamp
+    )
     assert {turn["speaker"] for turn in output["speakers"]} == {"SPEAKER_00", "SPEAKER_01"}
 
 
@@ -81,7 +86,10 @@ def test_the_official_client_sends_parameters(url: str, audio: Path) -> None:
 def test_the_task_of_the_endpoint_does_not_matter(served, audio: Path) -> None:
     with Server(make_app(served, task="automatic-speech-recognition")) as server:
         client = InferenceClient(model=server.url)
-        assert "Chicago" in client.automatic_speech_recognition(str(audio), extra_body={"batch_size": 4}).text
+        assert (
+            "Chicago"
+            in client.automatic_speech_recognition(str(audio), extra_body={"batch_size": 4}).text
+        )
 
 
 def test_raw_audio_with_parameters_in_the_query(url: str, audio: Path) -> None:
@@ -109,7 +117,9 @@ def test_two_callers_at_once_are_both_served(url: str, data: Path) -> None:
     answers: list[str] = []
 
     def call() -> None:
-        response = requests.post(url, data=audio, headers={"Content-Type": "audio/wav"}, timeout=600)
+        response = requests.post(
+            url, data=audio, headers={"Content-Type": "audio/wav"}, timeout=600
+        )
         answers.append(response.json()["text"])
 
     callers = [threading.Thread(target=call) for _ in range(3)]

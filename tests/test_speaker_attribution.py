@@ -24,7 +24,9 @@ def chunk(*words: tuple[str, float, float]) -> Chunk:
 
 
 def said(*words: tuple[str, float, float, str]) -> list[AttributedWord]:
-    return [AttributedWord(Word(text, start, end), speaker, 0) for text, start, end, speaker in words]
+    return [
+        AttributedWord(Word(text, start, end), speaker, 0) for text, start, end, speaker in words
+    ]
 
 
 def speakers(words: list[AttributedWord]) -> list[str | None]:
@@ -53,7 +55,8 @@ def test_more_turns_than_chunks_shift_no_label():
 
 def test_trailing_words_after_the_last_turn_are_kept():
     words = attribute_words(
-        [chunk((" One.", 0.0, 0.5)), chunk((" Two.", 9.0, 9.5), (" Three.", 12.0, 12.5))], [SpeakerTurn(B, 0, 1)]
+        [chunk((" One.", 0.0, 0.5)), chunk((" Two.", 9.0, 9.5), (" Three.", 12.0, 12.5))],
+        [SpeakerTurn(B, 0, 1)],
     )
     assert [word.word.text for word in words] == [" One.", " Two.", " Three."]
     assert speakers(words) == [A, A, A]
@@ -73,10 +76,17 @@ def test_nothing_said_is_no_turns():
 
 def test_a_change_of_speaker_inside_a_chunk_ends_the_turn_and_cuts_the_chunk():
     words = attribute_words(
-        [chunk((" How?", 0.0, 0.5), (" Well.", 1.0, 1.5))], [SpeakerTurn(A, 0.0, 0.7), SpeakerTurn(B, 0.9, 2.0)]
+        [chunk((" How?", 0.0, 0.5), (" Well.", 1.0, 1.5))],
+        [SpeakerTurn(A, 0.0, 0.7), SpeakerTurn(B, 0.9, 2.0)],
     )
-    assert [(turn.speaker, turn.text) for turn in spoken_turns(words, [])] == [(A, " How?"), (B, " Well.")]
-    pieces = [(piece.text, piece.start, piece.end, who) for piece, who in split_chunks_at_speaker_changes(words)]
+    assert [(turn.speaker, turn.text) for turn in spoken_turns(words, [])] == [
+        (A, " How?"),
+        (B, " Well."),
+    ]
+    pieces = [
+        (piece.text, piece.start, piece.end, who)
+        for piece, who in split_chunks_at_speaker_changes(words)
+    ]
     assert pieces == [(" How?", 0.0, 0.5, A), (" Well.", 1.0, 1.5, B)]
 
 
@@ -112,8 +122,13 @@ def test_touching_turns_are_no_overlap():
 
 
 times = st.integers(0, 400).map(lambda n: n / 10)
-spans = st.tuples(times, st.integers(0, 30).map(lambda n: n / 10)).map(lambda pair: (pair[0], pair[0] + pair[1]))
-turn_lists = st.lists(st.builds(lambda span, who: SpeakerTurn(f"S{who}", *span), spans, st.integers(0, 3)), max_size=12)
+spans = st.tuples(times, st.integers(0, 30).map(lambda n: n / 10)).map(
+    lambda pair: (pair[0], pair[0] + pair[1])
+)
+turn_lists = st.lists(
+    st.builds(lambda span, who: SpeakerTurn(f"S{who}", *span), spans, st.integers(0, 3)),
+    max_size=12,
+)
 texts = st.sampled_from([" and", " so,", " yes.", " you?", "字"])
 chunk_lists = st.lists(
     st.lists(st.tuples(texts, spans), min_size=1, max_size=6).map(
@@ -129,7 +144,9 @@ def test_every_word_once_and_in_order(chunks, turns):
     expected = [word for part in chunks for word in part.words]
     assert [word.word for word in words] == expected
     assert [word for turn in spoken_turns(words, turns) for word in turn.words] == expected
-    assert [word for piece, _ in split_chunks_at_speaker_changes(words) for word in piece.words] == expected
+    assert [
+        word for piece, _ in split_chunks_at_speaker_changes(words) for word in piece.words
+    ] == expected
 
 
 @given(chunk_lists, turn_lists)
@@ -153,10 +170,15 @@ def union_overlap(word: Word, turns: list[SpeakerTurn]) -> float:
 @given(chunk_lists, turn_lists.filter(bool))
 def test_agrees_with_the_definition(chunks, turns):
     for word in nearest_speakers(chunks, turns):
-        mine = {who: [turn for turn in turns if turn.speaker == who] for who in {turn.speaker for turn in turns}}
+        mine = {
+            who: [turn for turn in turns if turn.speaker == who]
+            for who in {turn.speaker for turn in turns}
+        }
         shares = {who: union_overlap(word.word, own) for who, own in mine.items()}
         gaps = {
-            who: min(max(0.0, turn.start - word.word.end, word.word.start - turn.end) for turn in own)
+            who: min(
+                max(0.0, turn.start - word.word.end, word.word.start - turn.end) for turn in own
+            )
             for who, own in mine.items()
         }
         assert shares[word.speaker] >= max(shares.values()) - 1e-6

@@ -7,7 +7,13 @@ import numpy as np
 import torch
 from hypothesis import given
 
-from speech_endpoint.diarization.change_detection import LEAST_S, MOST_PARTS, Change, speaker_changes, split_voices
+from speech_endpoint.diarization.change_detection import (
+    LEAST_S,
+    MOST_PARTS,
+    Change,
+    speaker_changes,
+    split_voices,
+)
 
 FRAMES_PER_S = 50
 WINDOW_FRAMES = 500
@@ -25,7 +31,11 @@ def frames_of(people: list[int]) -> torch.Tensor:
 
 
 def changes(people: list[int], talks: np.ndarray | None = None) -> list[Change]:
-    alone = torch.ones(len(people), 1) if talks is None else torch.from_numpy(talks.astype(np.float32))[:, None]
+    alone = (
+        torch.ones(len(people), 1)
+        if talks is None
+        else torch.from_numpy(talks.astype(np.float32))[:, None]
+    )
     return speaker_changes(frames_of(people), alone, FRAMES_PER_S, means)[0]
 
 
@@ -60,7 +70,10 @@ def test_no_more_parts_than_there_are_columns_for():
 cuts = st.lists(st.floats(0, 10), max_size=MOST_PARTS - 1).map(sorted)
 
 
-@given(st.lists(st.lists(cuts, min_size=3, max_size=3), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
+@given(
+    st.lists(st.lists(cuts, min_size=3, max_size=3), min_size=1, max_size=4),
+    st.integers(0, 2**32 - 1),
+)
 def test_parts_are_the_voice_cut_in_time(times, seed):
     active = np.random.default_rng(seed).integers(0, 2, (len(times), 60, 3)).astype(np.float32)
     moments = np.arange(60) / 6
@@ -68,7 +81,9 @@ def test_parts_are_the_voice_cut_in_time(times, seed):
     split = split_voices(active, moments, found).reshape(len(times), 60, -1, 3)
     assert np.array_equal(split.sum(axis=2), active)
     for window, voice in np.ndindex(len(times), 3):
-        moments_of_parts = np.concatenate([np.flatnonzero(part) for part in split[window, :, :, voice].T])
+        moments_of_parts = np.concatenate(
+            [np.flatnonzero(part) for part in split[window, :, :, voice].T]
+        )
         assert (np.diff(moments_of_parts) > 0).all()
 
 
@@ -79,4 +94,6 @@ def test_a_cut_near_a_pause_is_made_in_the_pause():
     near, far = ([[[Change(time, 0.0)]]] for time in (4.5, 4.0))
     before_the_pause = split_voices(active, moments, near)[0, :, 0]
     assert np.array_equal(np.flatnonzero(before_the_pause), np.flatnonzero(moments < 4.8))
-    assert np.array_equal(np.flatnonzero(split_voices(active, moments, far)[0, :, 0]), np.flatnonzero(moments < 4.0))
+    assert np.array_equal(
+        np.flatnonzero(split_voices(active, moments, far)[0, :, 0]), np.flatnonzero(moments < 4.0)
+    )

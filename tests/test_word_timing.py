@@ -15,7 +15,10 @@ VOICED = [Speech(1.0, 2.0), Speech(3.0, 4.0)]
 
 
 def times(*words: tuple[float, float]) -> list[tuple[float, float]]:
-    return [(word.start, word.end) for word in hold_in_speech([Word(" w", *word) for word in words], VOICED)]
+    return [
+        (word.start, word.end)
+        for word in hold_in_speech([Word(" w", *word) for word in words], VOICED)
+    ]
 
 
 def test_a_word_stretched_over_a_pause_ends_with_the_voice() -> None:
@@ -39,7 +42,12 @@ def test_a_word_without_length_gets_one_where_there_is_room() -> None:
 
 
 def test_a_first_word_stretched_over_what_somebody_else_said_begins_later() -> None:
-    said = [Word(" I'm", 0.0, 1.2), Word(" not", 1.2, 1.4), Word(" sure.", 1.4, 1.7), Word(" But", 1.7, 1.9)]
+    said = [
+        Word(" I'm", 0.0, 1.2),
+        Word(" not", 1.2, 1.4),
+        Word(" sure.", 1.4, 1.7),
+        Word(" But", 1.7, 1.9),
+    ]
     first, *rest = shorten_first_words(said)
     assert 0.2 < first.start < 1.0
     assert first.end == 1.2
@@ -47,12 +55,22 @@ def test_a_first_word_stretched_over_what_somebody_else_said_begins_later() -> N
 
 
 def test_a_sentence_of_one_word_stays() -> None:
-    said = [Word(" Yes.", 0.0, 1.5), Word(" And", 1.5, 1.7), Word(" so", 1.7, 1.8), Word(" on.", 1.8, 2.0)]
+    said = [
+        Word(" Yes.", 0.0, 1.5),
+        Word(" And", 1.5, 1.7),
+        Word(" so", 1.7, 1.8),
+        Word(" on.", 1.8, 2.0),
+    ]
     assert shorten_first_words(said) == said
 
 
 def test_a_first_word_begins_no_later_than_what_was_heard_within_it() -> None:
-    said = [Word(" So", 0.0, 5.0), Word(" what", 1.0, 1.2), Word(" now?", 1.2, 1.4), Word(" Oh", 5.0, 5.1)]
+    said = [
+        Word(" So", 0.0, 5.0),
+        Word(" what", 1.0, 1.2),
+        Word(" now?", 1.2, 1.4),
+        Word(" Oh", 5.0, 5.1),
+    ]
     assert [word.start for word in shorten_first_words(said)] == [1.0, 1.0, 1.2, 5.0]
 
 

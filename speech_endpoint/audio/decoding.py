@@ -39,11 +39,15 @@ def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
     elif isinstance(inputs, str):
         payload = _from_base64(inputs, max_bytes)
     else:
-        raise AudioError(f"inputs: expected base64 text or bytes of an audio file, got {type(inputs).__name__}")
+        raise AudioError(
+            f"inputs: expected base64 text or bytes of an audio file, got {type(inputs).__name__}"
+        )
     if not payload:
         raise AudioError("inputs: empty; give the bytes of an audio file, or their base64 text")
     if len(payload) > max_bytes:
-        raise AudioError(f"inputs: {len(payload):,} bytes of audio; at most {max_bytes:,} are allowed")
+        raise AudioError(
+            f"inputs: {len(payload):,} bytes of audio; at most {max_bytes:,} are allowed"
+        )
     return payload
 
 
@@ -58,7 +62,9 @@ def _from_base64(text: str, max_bytes: int) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise AudioError("inputs: the text is not valid base64 (expected the base64 of an audio file)") from None
+        raise AudioError(
+            "inputs: the text is not valid base64 (expected the base64 of an audio file)"
+        ) from None
 
 
 def decode_audio(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> np.ndarray:
@@ -104,11 +110,15 @@ def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> np.nd
             frame.pts = None
             _append(samples, resampler.resample(frame))
             if len(samples) > max_audio_s * bytes_per_s:
-                raise AudioError(f"inputs: the audio is longer than the limit of {max_audio_s:g} seconds")
+                raise AudioError(
+                    f"inputs: the audio is longer than the limit of {max_audio_s:g} seconds"
+                )
     except av.error.FFmpegError as error:
         if not isinstance(error, EOFError):
             at = len(samples) / bytes_per_s
-            raise AudioError(f"inputs: the audio is damaged or cut short after {at:.1f} s ({error.strerror})") from None
+            raise AudioError(
+                f"inputs: the audio is damaged or cut short after {at:.1f} s ({error.strerror})"
+            ) from None
     if samples:
         _append(samples, resampler.resample(None))
     waveform = _waveform(samples, channels)
@@ -150,7 +160,9 @@ def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> np.ndarray:
         )
     if len(payload) > max_audio_s * rate_hz * PCM_BYTES_PER_SAMPLE:
         raise AudioError(f"inputs: the audio is longer than the limit of {max_audio_s:g} seconds")
-    samples = np.frombuffer(payload[: len(payload) // PCM_BYTES_PER_SAMPLE * PCM_BYTES_PER_SAMPLE], dtype="<i2")
+    samples = np.frombuffer(
+        payload[: len(payload) // PCM_BYTES_PER_SAMPLE * PCM_BYTES_PER_SAMPLE], dtype="<i2"
+    )
     frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
     frame.sample_rate = rate_hz
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SAMPLE_RATE_HZ)

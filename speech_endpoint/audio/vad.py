@@ -33,12 +33,19 @@ class VoiceActivity:
     def __init__(self) -> None:
         spec = importlib.util.find_spec("silero_vad")
         if spec is None or not spec.submodule_search_locations:
-            raise RuntimeError("voice activity detection needs the package silero-vad (see requirements.txt)")
-        weights = load_file(Path(spec.submodule_search_locations[0], "data", "silero_vad_16k.safetensors"))
+            raise RuntimeError(
+                "voice activity detection needs the package silero-vad (see requirements.txt)"
+            )
+        weights = load_file(
+            Path(spec.submodule_search_locations[0], "data", "silero_vad_16k.safetensors")
+        )
         self.weights = weights
         self.lstm = torch.nn.LSTM(128, 128, batch_first=True)
         self.lstm.load_state_dict(
-            {f"{name}_l0": weights[f"lstm_cell.{name}"] for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")}
+            {
+                f"{name}_l0": weights[f"lstm_cell.{name}"]
+                for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            }
         )
 
     @torch.inference_mode()
@@ -55,7 +62,8 @@ class VoiceActivity:
         """The probabilities of at most BLOCK_FRAMES frames from frame `first` on."""
         run_in = RUN_IN_FRAMES if first else 0
         heard = samples[
-            max(0, (first - run_in) * FRAME_SAMPLES - CONTEXT_SAMPLES) : (first + BLOCK_FRAMES) * FRAME_SAMPLES
+            max(0, (first - run_in) * FRAME_SAMPLES - CONTEXT_SAMPLES) : (first + BLOCK_FRAMES)
+            * FRAME_SAMPLES
         ]
         before = 0 if first else CONTEXT_SAMPLES
         heard = F.pad(heard, (before, -(before + len(heard) - CONTEXT_SAMPLES) % FRAME_SAMPLES))
@@ -68,7 +76,10 @@ class VoiceActivity:
         if not run_in:
             beginning = self.lstm(features[:STRETCH_FRAMES][None])[0][0]
             hidden = torch.cat([beginning, hidden[len(beginning) :]])
-        score = F.relu(hidden) @ self.weights["final_conv.weight"].view(-1) + self.weights["final_conv.bias"]
+        score = (
+            F.relu(hidden) @ self.weights["final_conv.weight"].view(-1)
+            + self.weights["final_conv.bias"]
+        )
         return torch.sigmoid(score)
 
     def _features(self, frames: torch.Tensor) -> torch.Tensor:
@@ -78,7 +89,9 @@ class VoiceActivity:
         real, imaginary = spectrum.chunk(2, dim=1)
         x = torch.sqrt(real**2 + imaginary**2)
         for n, stride in enumerate((1, 2, 2, 1), start=1):
-            x = F.relu(F.conv1d(x, w[f"conv{n}.weight"], w[f"conv{n}.bias"], stride=stride, padding=1))
+            x = F.relu(
+                F.conv1d(x, w[f"conv{n}.weight"], w[f"conv{n}.bias"], stride=stride, padding=1)
+            )
         return x.squeeze(-1)
 
 
@@ -118,7 +131,9 @@ def voiced_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]
 
 def padded(voiced: list[Speech], duration_s: float) -> list[Speech]:
     """Stretches of voice with PAD_S on either side, for a recogniser; those that then meet are one."""
-    return _join([Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S)) for r in voiced], 0.0)
+    return _join(
+        [Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S)) for r in voiced], 0.0
+    )
 
 
 def _join(regions: list[Speech], gap_s: float) -> list[Speech]:

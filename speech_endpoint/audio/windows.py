@@ -38,7 +38,8 @@ class Window:
     def cut(self, waveform: np.ndarray) -> tuple[np.ndarray, ...]:
         """The samples of each piece: views."""
         return tuple(
-            waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)] for piece in self.pieces
+            waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)]
+            for piece in self.pieces
         )
 
     def to_recording(self, time_s: float, *, is_end: bool = False) -> float:
@@ -105,7 +106,9 @@ def _extend(pieces: Sequence[Speech], region: Speech) -> list[Speech]:
     ]
 
 
-def _split_long(regions: Sequence[Speech], probabilities: np.ndarray, longest_s: float) -> list[Speech]:
+def _split_long(
+    regions: Sequence[Speech], probabilities: np.ndarray, longest_s: float
+) -> list[Speech]:
     parts: list[Speech] = []
     for region in regions:
         start = region.start
@@ -135,7 +138,9 @@ def _quietest(probabilities: np.ndarray, low_s: float, high_s: float) -> tuple[f
     return (low + best + 1.5) * FRAME_S, float(smooth[best])
 
 
-def uncovered(regions: Sequence[Speech], spans: Sequence[tuple[float, float]], shortest_s: float) -> list[Speech]:
+def uncovered(
+    regions: Sequence[Speech], spans: Sequence[tuple[float, float]], shortest_s: float
+) -> list[Speech]:
     """The parts of `regions`, at least `shortest_s` long, that no span (start, end) covers."""
     spans = sorted(spans)
     starts = [start for start, _ in spans]

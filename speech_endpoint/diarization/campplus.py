@@ -32,7 +32,9 @@ CONTEXT_FRAMES = 100
 
 
 def _norm_relu(channels: int, affine: bool = True) -> nn.Sequential:
-    return nn.Sequential(OrderedDict(batchnorm=nn.BatchNorm1d(channels, affine=affine), relu=nn.ReLU()))
+    return nn.Sequential(
+        OrderedDict(batchnorm=nn.BatchNorm1d(channels, affine=affine), relu=nn.ReLU())
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -44,7 +46,10 @@ class ResidualBlock(nn.Module):
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
-        projection = [nn.Conv2d(channels, channels, 1, stride=(stride, 1), bias=False), nn.BatchNorm2d(channels)]
+        projection = [
+            nn.Conv2d(channels, channels, 1, stride=(stride, 1), bias=False),
+            nn.BatchNorm2d(channels),
+        ]
         self.shortcut = nn.Sequential(*projection) if stride != 1 else nn.Sequential()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -60,8 +65,12 @@ class FrontEnd(nn.Module):
         channels = FRONT_END_CHANNELS
         self.conv1 = nn.Conv2d(1, channels, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(channels)
-        self.layer1 = nn.Sequential(ResidualBlock(channels, stride=2), ResidualBlock(channels, stride=1))
-        self.layer2 = nn.Sequential(ResidualBlock(channels, stride=2), ResidualBlock(channels, stride=1))
+        self.layer1 = nn.Sequential(
+            ResidualBlock(channels, stride=2), ResidualBlock(channels, stride=1)
+        )
+        self.layer2 = nn.Sequential(
+            ResidualBlock(channels, stride=2), ResidualBlock(channels, stride=1)
+        )
         self.conv2 = nn.Conv2d(channels, channels, 3, stride=(2, 1), padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels)
         self.out_channels = channels * (mel_bins // 8)
@@ -90,7 +99,9 @@ class ContextAwareMask(nn.Module):
 
     def __init__(self, channels: int, out_channels: int, dilation: int) -> None:
         super().__init__()
-        self.linear_local = nn.Conv1d(channels, out_channels, 3, padding=dilation, dilation=dilation, bias=False)
+        self.linear_local = nn.Conv1d(
+            channels, out_channels, 3, padding=dilation, dilation=dilation, bias=False
+        )
         self.linear1 = nn.Conv1d(channels, channels // 2, 1)
         self.linear2 = nn.Conv1d(channels // 2, out_channels, 1)
 
@@ -99,7 +110,10 @@ class ContextAwareMask(nn.Module):
         segments = F.avg_pool1d(x, CONTEXT_FRAMES, stride=CONTEXT_FRAMES, ceil_mode=True)
         context = x.mean(-1, keepdim=True) + segments
         mask = torch.sigmoid(self.linear2(F.relu(self.linear1(context))))
-        masked: Tensor = self.linear_local(x) * mask.repeat_interleave(CONTEXT_FRAMES, dim=-1)[..., : x.shape[-1]]
+        masked: Tensor = (
+            self.linear_local(x)
+            * mask.repeat_interleave(CONTEXT_FRAMES, dim=-1)[..., : x.shape[-1]]
+        )
         return masked
 
 
@@ -150,7 +164,9 @@ class CamPlusPlus(nn.Module):
     def __init__(self, mel_bins: int = MEL_BINS, embedding_size: int = EMBEDDING_SIZE) -> None:
         super().__init__()
         self.head = FrontEnd(mel_bins)
-        layers: OrderedDict[str, nn.Module] = OrderedDict(tdnn=Stem(self.head.out_channels, STEM_CHANNELS))
+        layers: OrderedDict[str, nn.Module] = OrderedDict(
+            tdnn=Stem(self.head.out_channels, STEM_CHANNELS)
+        )
         channels = STEM_CHANNELS
         for number, (depth, dilation) in enumerate(BLOCKS, start=1):
             block = nn.Sequential()

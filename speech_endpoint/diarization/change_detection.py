@@ -44,7 +44,9 @@ class Change:
     similarity: float
 
 
-def speaker_changes(frames: Tensor, alone: Tensor, frames_per_s: int, embed: Embed) -> list[list[Change]]:
+def speaker_changes(
+    frames: Tensor, alone: Tensor, frames_per_s: int, embed: Embed
+) -> list[list[Change]]:
     """Where each voice of a window becomes another person's, in order; at most MOST_PARTS - 1 times.
 
     Args:
@@ -66,16 +68,25 @@ def speaker_changes(frames: Tensor, alone: Tensor, frames_per_s: int, embed: Emb
 
     def changes(first: int, last: int, voice: int) -> list[Change]:
         count = counts[first : last + 1, voice]
-        cuts = first + torch.nonzero((count - count[0] >= least) & (count[-1] - count >= least)).flatten()
+        cuts = (
+            first
+            + torch.nonzero((count - count[0] >= least) & (count[-1] - count >= least)).flatten()
+        )
         if not len(cuts):
             return []
         starts, ends = torch.full_like(cuts, first), torch.full_like(cuts, last)
-        before, after = embed(statistics(torch.cat([starts, cuts]), torch.cat([cuts, ends]), voice)).chunk(2)
+        before, after = embed(
+            statistics(torch.cat([starts, cuts]), torch.cat([cuts, ends]), voice)
+        ).chunk(2)
         similarity, at = cosine_similarity(before, after).min(dim=0)
         if similarity >= SAME_PERSON_SIMILARITY:
             return []
         cut = int(cuts[at])
-        return [*changes(first, cut, voice), Change(cut * GRID_S, float(similarity)), *changes(cut, last, voice)]
+        return [
+            *changes(first, cut, voice),
+            Change(cut * GRID_S, float(similarity)),
+            *changes(cut, last, voice),
+        ]
 
     return [_clearest(changes(0, len(blocks), voice)) for voice in range(alone.shape[1])]
 
@@ -85,7 +96,9 @@ def _clearest(changes: list[Change]) -> list[Change]:
     return sorted(clearest, key=lambda change: change.time)
 
 
-def split_voices(active: np.ndarray, times: np.ndarray, changes: Sequence[Sequence[Sequence[Change]]]) -> np.ndarray:
+def split_voices(
+    active: np.ndarray, times: np.ndarray, changes: Sequence[Sequence[Sequence[Change]]]
+) -> np.ndarray:
     """Give every person a column of their own.
 
     Args:

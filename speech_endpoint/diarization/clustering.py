@@ -60,7 +60,11 @@ class ConflictAwareClustering(BaseClustering):
         windows, frames, speakers = segmentations.data.shape
         parts = segmentations.data.reshape(windows, frames, -1, self.voices)
         alone = np.einsum(
-            "wfpv,wfp->wpv", parts, parts.sum(axis=3, dtype=np.uint8) == 1, dtype=np.float32, casting="unsafe"
+            "wfpv,wfp->wpv",
+            parts,
+            parts.sum(axis=3, dtype=np.uint8) == 1,
+            dtype=np.float32,
+            casting="unsafe",
         )
         persons, similarities, centroids = self._cluster(
             embeddings.reshape(-1, self.voices, embeddings.shape[2]),
@@ -68,7 +72,11 @@ class ConflictAwareClustering(BaseClustering):
             alone.reshape(-1, self.voices) / frames,
             (num_clusters, min_clusters, max_clusters),
         )
-        return persons.reshape(windows, speakers), similarities.reshape(windows, speakers, -1), centroids
+        return (
+            persons.reshape(windows, speakers),
+            similarities.reshape(windows, speakers, -1),
+            centroids,
+        )
 
     def _cluster(
         self,
@@ -97,7 +105,10 @@ class ConflictAwareClustering(BaseClustering):
             centroids = np.stack([voices[members].mean(axis=0) for members in persons])
             assigned = self._assign(embeddings, active, centroids)
             # Negative: more voices at once than persons.
-            if limits[0] is None or len(np.unique(assigned[0][active & (assigned[0] >= 0)])) == limits[0]:
+            if (
+                limits[0] is None
+                or len(np.unique(assigned[0][active & (assigned[0] >= 0)])) == limits[0]
+            ):
                 return assigned
         return assigned or _one_person(embeddings)
 
@@ -121,11 +132,20 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 def _one_person(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     windows, speakers, dimension = embeddings.shape
-    return np.zeros((windows, speakers), np.int8), np.ones((windows, speakers, 1)), np.zeros((1, dimension))
+    return (
+        np.zeros((windows, speakers), np.int8),
+        np.ones((windows, speakers, 1)),
+        np.zeros((1, dimension)),
+    )
 
 
 def _persons(
-    voices: np.ndarray, windows: np.ndarray, num_windows: int, exact: int | None, least: int, most: int
+    voices: np.ndarray,
+    windows: np.ndarray,
+    num_windows: int,
+    exact: int | None,
+    least: int,
+    most: int,
 ) -> list[np.ndarray]:
     """Indices of the voices of each person.
 
@@ -137,7 +157,9 @@ def _persons(
     groups = _near_duplicates(voices)
     merges, sizes = _agglomerate(voices, windows, num_windows, groups)
     smallest = min(MIN_VOICES, max(1, round(MIN_VOICES_SHARE * len(voices))))
-    natural = next((n for n, merge in enumerate(merges) if merge[2] > SAME_PERSON_DISTANCE), len(merges))
+    natural = next(
+        (n for n, merge in enumerate(merges) if merge[2] > SAME_PERSON_DISTANCE), len(merges)
+    )
 
     def count(step: int, size: int) -> int:
         return int((sizes[step] >= size).sum())
@@ -163,7 +185,9 @@ def _near_duplicates(voices: np.ndarray) -> np.ndarray:
         stretch = voices[first : first + STRETCH_VOICES]
         if len(stretch) > 1:
             tree = linkage(stretch, method="average", metric="cosine")
-            groups[first : first + len(stretch)] = used + fcluster(tree, NEAR_DUPLICATE_DISTANCE, "distance") - 1
+            groups[first : first + len(stretch)] = (
+                used + fcluster(tree, NEAR_DUPLICATE_DISTANCE, "distance") - 1
+            )
         else:
             groups[first] = used
         used = groups[first : first + len(stretch)].max() + 1

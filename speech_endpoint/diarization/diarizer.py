@@ -43,7 +43,9 @@ class Diarizer:
         # pyannote reports usage to its makers unless told otherwise before the import.
         os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
         self._lock = threading.Lock()
-        self._pipeline = _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_pyannote(model, token)
+        self._pipeline = (
+            _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_pyannote(model, token)
+        )
         self._pipeline.to(pick_device(device))
 
     @classmethod
@@ -52,7 +54,11 @@ class Diarizer:
         if settings.diarization_model is None:
             return None
         token = settings.hf_token.get_secret_value() if settings.hf_token else None
-        return cls(settings.local_or_hub(settings.diarization_model, repository), token=token, device=settings.device)
+        return cls(
+            settings.local_or_hub(settings.diarization_model, repository),
+            token=token,
+            device=settings.device,
+        )
 
     def __call__(
         self,
@@ -70,9 +76,15 @@ class Diarizer:
             return Diarization((), ())
         samples = np.ascontiguousarray(waveform, dtype=np.float32)
         file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE_HZ}
-        counts = {"num_speakers": num_speakers, "min_speakers": min_speakers, "max_speakers": max_speakers}
+        counts = {
+            "num_speakers": num_speakers,
+            "min_speakers": min_speakers,
+            "max_speakers": max_speakers,
+        }
         with self._lock, _kept_torch_settings():
-            output = self._pipeline(file, **{name: count for name, count in counts.items() if count is not None})
+            output = self._pipeline(
+                file, **{name: count for name, count in counts.items() if count is not None}
+            )
         return to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
 
 
@@ -81,7 +93,10 @@ def to_diarization(output: Any, duration: float) -> Diarization:
     turns = _turns(getattr(output, "speaker_diarization", output), duration)
     exclusive = getattr(output, "exclusive_speaker_diarization", None)
     exclusive_turns = make_exclusive(turns) if exclusive is None else _turns(exclusive, duration)
-    names = {speaker: f"SPEAKER_{n:02d}" for n, speaker in enumerate(dict.fromkeys(turn.speaker for turn in turns))}
+    names = {
+        speaker: f"SPEAKER_{n:02d}"
+        for n, speaker in enumerate(dict.fromkeys(turn.speaker for turn in turns))
+    }
     for turn in exclusive_turns:
         names.setdefault(turn.speaker, f"SPEAKER_{len(names):02d}")
     return Diarization(_renamed(turns, names), _renamed(exclusive_turns, names))
@@ -111,7 +126,9 @@ def _turns(annotation: Any, duration: float) -> list[SpeakerTurn]:
         SpeakerTurn(str(speaker), max(0.0, float(segment.start)), min(duration, float(segment.end)))
         for segment, _, speaker in annotation.itertracks(yield_label=True)
     ]
-    return sorted((turn for turn in turns if turn.start < turn.end), key=lambda turn: (turn.start, turn.end))
+    return sorted(
+        (turn for turn in turns if turn.start < turn.end), key=lambda turn: (turn.start, turn.end)
+    )
 
 
 def _renamed(turns: list[SpeakerTurn], names: Mapping[str, str]) -> tuple[SpeakerTurn, ...]:
@@ -150,7 +167,9 @@ def _load_pyannote(model: str, token: str | None) -> Any:
         pipeline = Pipeline.from_pretrained(model, token=token)
     except Exception as error:
         # Not its text: it may quote a URL or a header.
-        raise RuntimeError(f"DIARIZATION_MODEL: {name!r} could not be loaded ({type(error).__name__})") from None
+        raise RuntimeError(
+            f"DIARIZATION_MODEL: {name!r} could not be loaded ({type(error).__name__})"
+        ) from None
     if pipeline is None:
         raise RuntimeError(
             f"DIARIZATION_MODEL: {name!r} could not be downloaded; accept its conditions on huggingface.co and set"

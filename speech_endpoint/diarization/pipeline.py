@@ -24,7 +24,12 @@ from safetensors.torch import load_file
 from scipy.ndimage import uniform_filter1d
 from torch import Tensor
 
-from speech_endpoint.diarization.campplus import EMBEDDING_SIZE, MEL_BINS, CamPlusPlus, mean_and_deviation
+from speech_endpoint.diarization.campplus import (
+    EMBEDDING_SIZE,
+    MEL_BINS,
+    CamPlusPlus,
+    mean_and_deviation,
+)
 from speech_endpoint.diarization.change_detection import Change, speaker_changes, split_voices
 from speech_endpoint.diarization.clustering import ConflictAwareClustering
 from speech_endpoint.diarization.segmentation import OverlappingWindows
@@ -59,7 +64,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def map_on_threads(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+def map_on_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], device: torch.device
+) -> list[Result]:
     """`function` of every item, in order; on a CPU with one torch thread per worker.
 
     Independent batches on one thread each are a quarter faster than all threads on one batch, and, unlike those,
@@ -115,7 +122,9 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
             twin.instantiate(pipeline.parameters(instantiated=True))
         return twin
 
-    def get_segmentations(self, file: Any, hook: Callable[..., None] | None = None) -> SlidingWindowFeature:
+    def get_segmentations(
+        self, file: Any, hook: Callable[..., None] | None = None
+    ) -> SlidingWindowFeature:
         """Who speaks in each window: (windows, frames, speakers); batches run side by side on a CPU."""
         inference = self._segmentation
         model = inference.model
@@ -123,8 +132,12 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
             return super().get_segmentations(file, hook=hook)
         waveform, rate_hz = model.audio(file)
         found = []
-        for windows in _stretches(waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz)):
-            batches = map_on_threads(self.infer, windows.split(even_batch(len(windows), CPU_BATCH)), inference.device)
+        for windows in _stretches(
+            waveform, round(inference.duration * rate_hz), round(inference.step * rate_hz)
+        ):
+            batches = map_on_threads(
+                self.infer, windows.split(even_batch(len(windows), CPU_BATCH)), inference.device
+            )
             found.append(np.concatenate(batches).astype(np.uint8))
         sliding_window = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
         return SlidingWindowFeature(np.concatenate(found), sliding_window)
@@ -143,7 +156,9 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         count, frames, _ = binary_segmentations.data.shape
         least = -1
         if exclude_overlap:
-            least = math.ceil(frames * self._embedding.min_num_samples / (window.duration * rate_hz))
+            least = math.ceil(
+                frames * self._embedding.min_num_samples / (window.duration * rate_hz)
+            )
         waveform, _ = self._audio(file)
         device = self._embedding.device
 
@@ -151,14 +166,27 @@ class WindowedSpeakerDiarization(SpeakerDiarization):
         def embed(pair: tuple[Tensor, Tensor]) -> np.ndarray:
             samples, weights = (part.to(device) for part in pair)
             model = self._embedding.model_
-            return model.forward_embedding(model.forward_frames(samples), weights=weights).float().cpu().numpy()
+            return (
+                model.forward_embedding(model.forward_frames(samples), weights=weights)
+                .float()
+                .cpu()
+                .numpy()
+            )
 
         found, first = [], 0
-        for windows in _stretches(waveform, round(window.duration * rate_hz), round(window.step * rate_hz), count):
+        for windows in _stretches(
+            waveform, round(window.duration * rate_hz), round(window.step * rate_hz), count
+        ):
             active = np.nan_to_num(binary_segmentations.data[first : first + len(windows)])
             masks = torch.from_numpy(clean_masks(active, least)).float().transpose(1, 2)
-            batch = even_batch(len(windows), CPU_BATCH) if device.type == "cpu" else self.embedding_batch_size
-            found += map_on_threads(embed, zip(windows.split(batch), masks.split(batch), strict=True), device)
+            batch = (
+                even_batch(len(windows), CPU_BATCH)
+                if device.type == "cpu"
+                else self.embedding_batch_size
+            )
+            found += map_on_threads(
+                embed, zip(windows.split(batch), masks.split(batch), strict=True), device
+            )
             first += len(windows)
         return np.concatenate(found)
 
@@ -182,7 +210,9 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         )
         self._expects_num_speakers = False
         self.klustering = "ConflictAwareClustering"
-        self.clustering = ConflictAwareClustering(len(self._segmentation.model.specifications.classes))
+        self.clustering = ConflictAwareClustering(
+            len(self._segmentation.model.specifications.classes)
+        )
         self._embedding = _CampEmbedding(bundle / config["embedding"])
         self.instantiate({"segmentation": {"min_duration_off": 0.0}})
 
@@ -191,7 +221,9 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         self._embedding.to(device)
         return self
 
-    def get_segmentations(self, file: Any, hook: Callable[..., None] | None = None) -> SlidingWindowFeature:
+    def get_segmentations(
+        self, file: Any, hook: Callable[..., None] | None = None
+    ) -> SlidingWindowFeature:
         """Who speaks in each window: (windows, frames, MOST_PARTS * voices), as `split_voices` has them.
 
         The embedding's frames of a stretch serve twice, to tell where voices change and to embed who they are, and are
@@ -205,7 +237,9 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         least = MIN_CLEAN_FRAMES / FRAMES_PER_S / self._segmentation.model.receptive_field.step
         voices, embeddings = [], []
         for first in _stretch_starts(len(segmentations.data)):
-            active = segmentations.data[first : first + STRETCH_WINDOWS].astype(np.uint8, copy=False)
+            active = segmentations.data[first : first + STRETCH_WINDOWS].astype(
+                np.uint8, copy=False
+            )
             frames = self._embedding.frames(samples, first * step, (len(active) - 1) * step + size)
             offset = frames.mean(dim=0, dtype=torch.float32)
             voices.append(self._split(active, frames, offset, window))
@@ -220,7 +254,10 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         return found
 
     def reconstruct(
-        self, segmentations: SlidingWindowFeature, hard_clusters: np.ndarray, count: SlidingWindowFeature
+        self,
+        segmentations: SlidingWindowFeature,
+        hard_clusters: np.ndarray,
+        count: SlidingWindowFeature,
     ) -> SlidingWindowFeature:
         """Who talks in each frame: as many as `count` says, those for whom most windows vote.
 
@@ -240,7 +277,9 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
         frames = count.sliding_window
         votes = np.zeros((len(count.data), len(persons)), np.float32)
         for n, (window, active) in enumerate(segmentations):
-            said = np.stack([active[:, hard_clusters[n] == person].any(axis=1) for person in persons], axis=1)
+            said = np.stack(
+                [active[:, hard_clusters[n] == person].any(axis=1) for person in persons], axis=1
+            )
             first = frames.closest_frame(window.start + frames.duration / 2)
             steady = uniform_filter1d(said.astype(float), VOTE_FRAMES, axis=0, mode="nearest")
             votes[first : first + len(steady)] += steady
@@ -251,16 +290,22 @@ class LocalSpeakerDiarization(WindowedSpeakerDiarization):
             votes[all_frames, most] = -1
         return SlidingWindowFeature(talks, frames)
 
-    def _split(self, active: np.ndarray, frames: Tensor, offset: Tensor, window: SlidingWindow) -> np.ndarray:
+    def _split(
+        self, active: np.ndarray, frames: Tensor, offset: Tensor, window: SlidingWindow
+    ) -> np.ndarray:
         """`split_voices` of the windows of a stretch, where their embeddings change."""
         alone = self._at_embedding_rate(talks_alone(active), window)
 
         @torch.inference_mode()
         def changes(n: int) -> list[list[Change]]:
-            heard = frames[n * round(window.step * FRAMES_PER_S) :][: alone.shape[1]].float() - offset
+            heard = (
+                frames[n * round(window.step * FRAMES_PER_S) :][: alone.shape[1]].float() - offset
+            )
             padded = torch.nn.functional.pad(heard, (0, 0, 0, alone.shape[1] - len(heard)))
             voices = torch.from_numpy(alone[n]).to(padded)
-            return speaker_changes(padded, voices, FRAMES_PER_S, partial(self._embedding.final, offset))
+            return speaker_changes(
+                padded, voices, FRAMES_PER_S, partial(self._embedding.final, offset)
+            )
 
         found = map_on_threads(changes, range(len(active)), self._embedding.device)
         return split_voices(active, self._frame_times(active.shape[1]), found)
@@ -330,7 +375,9 @@ class _CampEmbedding:
 
     def final(self, offset: Tensor, statistics: Tensor) -> Tensor:
         """The network's last layer: (n, 2 * channels), means less `offset` and deviations -> (n, dimension)."""
-        found: Tensor = self.network.xvector["dense"](statistics + torch.nn.functional.pad(offset, (0, len(offset))))
+        found: Tensor = self.network.xvector["dense"](
+            statistics + torch.nn.functional.pad(offset, (0, len(offset)))
+        )
         return found
 
     @torch.inference_mode()
@@ -347,18 +394,27 @@ class _CampEmbedding:
         """
         embeddings = []
         for first in range(0, len(masks), EMBEDDING_BATCH):
-            weights = torch.from_numpy(masks[first : first + EMBEDDING_BATCH]).float().to(frames.device)
+            weights = (
+                torch.from_numpy(masks[first : first + EMBEDDING_BATCH]).float().to(frames.device)
+            )
             count, size, _ = weights.shape
             stretch = frames[first * step : (first + count - 1) * step + size].float() - offset
             weights = (
-                weights * _windows(torch.ones(1, len(stretch), device=frames.device), size, step, count)[:, 0, :, None]
+                weights
+                * _windows(torch.ones(1, len(stretch), device=frames.device), size, step, count)[
+                    :, 0, :, None
+                ]
             )
             window = _windows(stretch.T, size, step, count)
             total = weights.sum(dim=1).unsqueeze(1)
             squares = _windows(stretch.T.square(), size, step, count) @ weights
-            statistics = torch.cat(mean_and_deviation(total, window @ weights, squares), dim=1).transpose(1, 2)
+            statistics = torch.cat(
+                mean_and_deviation(total, window @ weights, squares), dim=1
+            ).transpose(1, 2)
             found = self.final(offset, statistics.flatten(0, 1)).view(count, -1, EMBEDDING_SIZE)
-            embeddings.append(found.masked_fill(total.transpose(1, 2) < MIN_FRAMES, torch.nan).cpu().numpy())
+            embeddings.append(
+                found.masked_fill(total.transpose(1, 2) < MIN_FRAMES, torch.nan).cpu().numpy()
+            )
         return np.concatenate(embeddings)
 
 
@@ -413,5 +469,7 @@ def _stretch_starts(windows: int) -> Iterator[int]:
 
 def _windows(signal: Tensor, size: int, step: int, count: int) -> Tensor:
     """(channels, n) -> (windows, channels, size), zeros after the end."""
-    padded = torch.nn.functional.pad(signal, (0, max(0, (count - 1) * step + size - signal.shape[-1])))
+    padded = torch.nn.functional.pad(
+        signal, (0, max(0, (count - 1) * step + size - signal.shape[-1]))
+    )
     return padded.unfold(-1, size, step)[:, :count].transpose(0, 1)

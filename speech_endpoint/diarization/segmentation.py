@@ -29,12 +29,18 @@ class OverlappingWindows:
         self.lstm = copy.deepcopy(model.lstm).to(self.dtype)
         self.filters = model.sincnet.conv1d[0]
         # What the filters make of a constant 1: the part of a normalisation's offset.
-        self.response = self.filters(torch.ones(1, 1, self.filters.filterbank.kernel_size))[0].detach()
+        self.response = self.filters(torch.ones(1, 1, self.filters.filterbank.kernel_size))[
+            0
+        ].detach()
 
     @staticmethod
     def serves(model: object, step: int) -> bool:
         """Whether the network is one of these and its windows begin where its first convolution has an output."""
-        return isinstance(model, PyanNet) and model.hparams.lstm["monolithic"] and step % model.sincnet.stride == 0
+        return (
+            isinstance(model, PyanNet)
+            and model.hparams.lstm["monolithic"]
+            and step % model.sincnet.stride == 0
+        )
 
     @torch.inference_mode()
     def __call__(self, windows: Tensor) -> Tensor:
@@ -66,6 +72,8 @@ class OverlappingWindows:
         """The front end's layers after the first convolution, for one window: (filters, n) -> (features, frames)."""
         net = self.model.sincnet
         x = torch.addcmul(self.response * offset, filtered, scale).abs_()[None]
-        for number, (convolution, pool, norm) in enumerate(zip(net.conv1d, net.pool1d, net.norm1d, strict=True)):
+        for number, (convolution, pool, norm) in enumerate(
+            zip(net.conv1d, net.pool1d, net.norm1d, strict=True)
+        ):
             x = leaky_relu(norm(pool(convolution(x) if number else x)))
         return x[0]

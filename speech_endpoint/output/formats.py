@@ -22,7 +22,8 @@ def as_text(transcript: Transcript) -> str:
     if not transcript.speakers:
         return transcript.text.strip() + "\n" if transcript.text.strip() else ""
     return "".join(
-        f"[{_clock(turn.timestamp[0], '.')[:-2]}] {turn.speaker}: {turn.text.strip()}\n" for turn in transcript.speakers
+        f"[{_clock(turn.timestamp[0], '.')[:-2]}] {turn.speaker}: {turn.text.strip()}\n"
+        for turn in transcript.speakers
     )
 
 
@@ -48,11 +49,18 @@ def as_rttm(transcript: Transcript) -> str:
     lines = []
     for turn in transcript.speakers:
         start, end = turn.timestamp
-        lines.append(f"SPEAKER audio 1 {start:.3f} {end - start:.3f} <NA> <NA> {turn.speaker} <NA> <NA>\n")
+        lines.append(
+            f"SPEAKER audio 1 {start:.3f} {end - start:.3f} <NA> <NA> {turn.speaker} <NA> <NA>\n"
+        )
     return "".join(lines)
 
 
-RENDERINGS: dict[str, Callable[[Transcript], str]] = {"text": as_text, "srt": as_srt, "vtt": as_vtt, "rttm": as_rttm}
+RENDERINGS: dict[str, Callable[[Transcript], str]] = {
+    "text": as_text,
+    "srt": as_srt,
+    "vtt": as_vtt,
+    "rttm": as_rttm,
+}
 
 
 def _clock(seconds: float, point: str) -> str:
@@ -63,7 +71,9 @@ def _clock(seconds: float, point: str) -> str:
     return f"{hours:02d}:{minutes:02d}:{whole:02d}{point}{milliseconds:03d}"
 
 
-def _subtitles(transcript: Transcript, label: str, *, escape: bool = False) -> list[tuple[float, float, str]]:
+def _subtitles(
+    transcript: Transcript, label: str, *, escape: bool = False
+) -> list[tuple[float, float, str]]:
     """Start, end and wrapped text of each subtitle: short enough to read, never across a change of speaker."""
     subtitles = []
     for part in transcript.speakers or transcript.chunks:
@@ -80,7 +90,11 @@ def _short_pieces(part: AnswerChunk | AnswerTurn) -> list[tuple[float, float, st
     pieces: list[tuple[float, float, str]] = []
     for word in part.words:
         start, end = word.timestamp
-        if pieces and len(pieces[-1][2] + word.text) <= SUBTITLE_CHARACTERS and end - pieces[-1][0] <= SUBTITLE_S:
+        if (
+            pieces
+            and len(pieces[-1][2] + word.text) <= SUBTITLE_CHARACTERS
+            and end - pieces[-1][0] <= SUBTITLE_S
+        ):
             pieces[-1] = (pieces[-1][0], max(end, pieces[-1][1]), pieces[-1][2] + word.text)
         else:
             pieces.append((start, end, word.text))
@@ -92,5 +106,9 @@ def listing(turns: Sequence[AnswerTurn]) -> str:
     lines = []
     for turn in turns:
         head = f"{turn.timestamp[0]:7.2f} – {turn.timestamp[1]:6.2f}  {turn.speaker}  "
-        lines.append(textwrap.fill(turn.text.strip(), 100, initial_indent=head, subsequent_indent=" " * len(head)))
+        lines.append(
+            textwrap.fill(
+                turn.text.strip(), 100, initial_indent=head, subsequent_indent=" " * len(head)
+            )
+        )
     return "\n".join(lines)

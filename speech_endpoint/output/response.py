@@ -62,16 +62,23 @@ class Transcript(BaseModel):
     def as_answer(self, *, timestamps: bool | str, **extra: Any) -> dict[str, Any]:
         """Plain types, ready for JSON; chunks are left out when `timestamps` is False, words unless it is "word"."""
         inside: Any = {"__all__": {"words"}}
-        exclude: Any = None if timestamps == "word" else {"chunks": inside, "speakers": inside, "words": True}
+        exclude: Any = (
+            None if timestamps == "word" else {"chunks": inside, "speakers": inside, "words": True}
+        )
         # By way of JSON's types: lists, not tuples, for any serialiser. What has no speaker has no such key.
-        answer = self.model_dump(mode="json", exclude=exclude, exclude_none=True) | {"language": self.language}
+        answer = self.model_dump(mode="json", exclude=exclude, exclude_none=True) | {
+            "language": self.language
+        }
         if timestamps is False:
             answer["chunks"] = []
         return answer | extra
 
 
 def build_transcript(
-    words: Sequence[AttributedWord], turns: Sequence[SpeakerTurn] | None, language: str | None, duration: float
+    words: Sequence[AttributedWord],
+    turns: Sequence[SpeakerTurn] | None,
+    language: str | None,
+    duration: float,
 ) -> Transcript:
     """Put the answer together.
 
@@ -115,4 +122,9 @@ def _answer_words(words: Iterable[Word], speaker: str | None) -> list[AnswerWord
 
 
 def _answer_word(word: Word, speaker: str | None) -> AnswerWord:
-    return AnswerWord(text=word.text, timestamp=(word.start, word.end), speaker=speaker, probability=word.probability)
+    return AnswerWord(
+        text=word.text,
+        timestamp=(word.start, word.end),
+        speaker=speaker,
+        probability=word.probability,
+    )

@@ -53,7 +53,9 @@ class Transcription:
     @classmethod
     def of_channels(cls, channels: Sequence[Transcription]) -> Transcription:
         """What is said of the whole when each channel was transcribed alone; the chunks stay with the channels."""
-        longest = max(channels, key=lambda channel: sum(len(chunk.words) for chunk in channel.chunks))
+        longest = max(
+            channels, key=lambda channel: sum(len(chunk.words) for chunk in channel.chunks)
+        )
         whole = cls(language=longest.language)
         for number, channel in enumerate(channels):
             prefix = f"channel {number}: " if len(channels) > 1 else ""
@@ -95,7 +97,9 @@ class Transcriber:
         )
         self.drafter: Drafter | None = None
         if settings.assistant_model:
-            assistant = load_checkpoint(settings.local_or_hub(settings.assistant_model, repository), token)
+            assistant = load_checkpoint(
+                settings.local_or_hub(settings.assistant_model, repository), token
+            )
             self.drafter = Drafter(assistant, self.vocabulary, checkpoint, device, precision)
         self.encode_text = checkpoint.encode_text
         self.voice_activity = VoiceActivity()
@@ -122,20 +126,28 @@ class Transcriber:
         for hypothesis in hypotheses:
             for chunk in recording.accept(hypothesis, self.vocabulary):
                 spoken = chunk.end - chunk.start
-                seconds_of_language[chunk.language] = seconds_of_language.get(chunk.language, 0.0) + spoken
+                seconds_of_language[chunk.language] = (
+                    seconds_of_language.get(chunk.language, 0.0) + spoken
+                )
         result.warnings += recording.warnings
         result.chunks = recording.chunks()
-        result.language = max(seconds_of_language, key=seconds_of_language.__getitem__, default=None)
+        result.language = max(
+            seconds_of_language, key=seconds_of_language.__getitem__, default=None
+        )
         return result
 
     def check(self, config: InferenceConfig) -> None:
         """Raise ValueError for what this model cannot do."""
         if config.assisted and self.drafter is None:
-            raise ValueError("parameters.assisted: true needs a drafting model; set ASSISTANT_MODEL on the endpoint")
+            raise ValueError(
+                "parameters.assisted: true needs a drafting model; set ASSISTANT_MODEL on the endpoint"
+            )
         language = language_code(config.language) if config.language else None
         if not self.vocabulary.multilingual:
             if config.task == "translate":
-                raise ValueError("parameters.task: 'translate' needs a multilingual model; this one knows English only")
+                raise ValueError(
+                    "parameters.task: 'translate' needs a multilingual model; this one knows English only"
+                )
             if language not in (None, "en"):
                 raise ValueError(
                     f"parameters.language: {language!r} needs a multilingual model; this one knows English only"
@@ -150,7 +162,9 @@ class Transcriber:
         if config.prompt and config.prompt.strip():
             tokens = self.encode_text(" " + config.prompt.strip())
             if len(tokens) > PROMPT_TOKENS:
-                warnings.append(f"prompt: {len(tokens)} tokens; only its last {PROMPT_TOKENS} are used")
+                warnings.append(
+                    f"prompt: {len(tokens)} tokens; only its last {PROMPT_TOKENS} are used"
+                )
             previous = tuple(tokens[-PROMPT_TOKENS:])
         return Job(0, (), language, config.task, previous)
 
@@ -180,7 +194,9 @@ class Recording:
             self._add(window, 0)
 
     def _add(self, window: Window, look: int, *, retries: bool = True) -> None:
-        job = replace(self.options, index=len(self.windows), pieces=window.cut(self.waveform), retries=retries)
+        job = replace(
+            self.options, index=len(self.windows), pieces=window.cut(self.waveform), retries=retries
+        )
         self.windows.append(window)
         self.looks.append(look)
         self._chunks.append([])
@@ -189,7 +205,11 @@ class Recording:
     def accept(self, hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[Chunk]:
         """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
         index = hypothesis.job.index
-        window, look, is_half = self.windows[index], self.looks[index], index in self.unlikely_halves
+        window, look, is_half = (
+            self.windows[index],
+            self.looks[index],
+            index in self.unlikely_halves,
+        )
         if hypothesis.mixed:
             self._add_halves(window, look, retries=hypothesis.job.retries, unlikely=is_half)
             return []
@@ -200,7 +220,10 @@ class Recording:
         nobody_speaks = look == 0 and hypothesis.no_speech_probability > NO_SPEECH_CEILING
         if hypothesis.is_unlikely and (is_half or nobody_speaks):
             if text.strip():
-                self._warn("what may be speech in the window at {:.1f} s was too unclear to write down", window)
+                self._warn(
+                    "what may be speech in the window at {:.1f} s was too unclear to write down",
+                    window,
+                )
             return []
         if hypothesis.is_unlikely and window.duration_s >= SHORTEST_HALVED_S:
             self._add_halves(window, 1, retries=True, unlikely=True)
@@ -220,13 +243,19 @@ class Recording:
     def _add_halves(self, window: Window, look: int, *, retries: bool, unlikely: bool) -> None:
         """Listen for less at a time: noise or a second language may have spoiled the whole."""
         first = len(self.windows)
-        for half in pack_windows(window.pieces, self.probabilities, window.duration_s / 2, math.inf):
+        for half in pack_windows(
+            window.pieces, self.probabilities, window.duration_s / 2, math.inf
+        ):
             self._add(half, look, retries=retries)
         if unlikely:
             self.unlikely_halves.update(range(first, len(self.windows)))
 
     def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
-        spans = [(word.start, min(word.end, word.start + WORD_COVERS_S)) for chunk in chunks for word in chunk.words]
+        spans = [
+            (word.start, min(word.end, word.start + WORD_COVERS_S))
+            for chunk in chunks
+            for word in chunk.words
+        ]
         left = uncovered(window.pieces, spans, UNCOVERED_S)
         if look > 1 and not chunks:
             return
@@ -241,7 +270,8 @@ class Recording:
         """
         found = [chunk for chunks in self._chunks for chunk in chunks]
         words = sorted(
-            ((word, n) for n, chunk in enumerate(found) for word in chunk.words), key=lambda placed: placed[0].start
+            ((word, n) for n, chunk in enumerate(found) for word in chunk.words),
+            key=lambda placed: placed[0].start,
         )
         held = shorten_first_words(hold_in_speech([word for word, _ in words], self.voiced))
         timed = zip(held, (n for _, n in words), strict=True)
@@ -255,7 +285,9 @@ def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk
     placed = []
     for word in words:
         start = window.to_recording(word.start)
-        placed.append(replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True))))
+        placed.append(
+            replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True)))
+        )
     return _chunk(placed, language)
 
 

@@ -34,7 +34,9 @@ def shorten_first_words(words: Sequence[Word]) -> list[Word]:
     durations_s = [word.end - word.start for word in words]
     # What fell together says nothing of the pace.
     paces_s = [
-        duration_s / n for duration_s, n in zip(durations_s, letters, strict=True) if duration_s > SHORTEST_WORD_S
+        duration_s / n
+        for duration_s, n in zip(durations_s, letters, strict=True)
+        if duration_s > SHORTEST_WORD_S
     ]
     if not paces_s:
         return list(words)
@@ -44,7 +46,9 @@ def shorten_first_words(words: Sequence[Word]) -> list[Word]:
         is_first = (n == 0 or words[n - 1].ends_sentence) and not word.ends_sentence
         if is_first and durations_s[n] > longest_s * letters[n]:
             latest = words[n + 1].start if n + 1 < len(words) else word.end
-            shortened[n] = replace(word, start=max(word.start, min(latest, word.end - longest_s * letters[n])))
+            shortened[n] = replace(
+                word, start=max(word.start, min(latest, word.end - longest_s * letters[n]))
+            )
     return shortened
 
 

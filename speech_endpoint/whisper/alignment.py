@@ -37,7 +37,12 @@ def _median(weights: torch.Tensor) -> torch.Tensor:
     if weights.shape[-1] <= MEDIAN_FRAMES // 2:
         return weights
     side = MEDIAN_FRAMES // 2
-    return F.pad(weights, (side, side), mode="reflect").unfold(-1, MEDIAN_FRAMES, 1).median(dim=-1).values
+    return (
+        F.pad(weights, (side, side), mode="reflect")
+        .unfold(-1, MEDIAN_FRAMES, 1)
+        .median(dim=-1)
+        .values
+    )
 
 
 def warp(cost: np.ndarray) -> np.ndarray:
@@ -47,7 +52,9 @@ def warp(cost: np.ndarray) -> np.ndarray:
     leaving it at j costs the sum of its cells from k to j, so the best k for every j is a running minimum.
     """
     rows, columns = cost.shape
-    arrived = np.full(columns, np.inf)  # cost of the best path that comes from the row above, before the cell's own
+    arrived = np.full(
+        columns, np.inf
+    )  # cost of the best path that comes from the row above, before the cell's own
     arrived[0] = 0.0
     totals = np.empty((rows, columns))
     entries = np.empty((rows, columns), dtype=np.int64)
@@ -83,7 +90,8 @@ def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Wor
     begins = np.minimum(begins, duration)
     probabilities = np.exp(np.minimum(0.0, np.asarray(hypothesis.log_probabilities)))
     return [
-        _segment_words(segment, tokens, begins, probabilities, vocabulary, hypothesis.language) for segment in segments
+        _segment_words(segment, tokens, begins, probabilities, vocabulary, hypothesis.language)
+        for segment in segments
     ]
 
 
@@ -96,7 +104,11 @@ def split_segments(tokens: tuple[int, ...], vocabulary: Vocabulary) -> list[list
                 segments.append([])
         elif token < vocabulary.end:
             segments[-1].append(n)
-    return [segment for segment in segments if segment and vocabulary.text([tokens[n] for n in segment]).strip()]
+    return [
+        segment
+        for segment in segments
+        if segment and vocabulary.text([tokens[n] for n in segment]).strip()
+    ]
 
 
 def _segment_words(
@@ -119,7 +131,11 @@ def _segment_words(
 
 def _evenly(tokens: tuple[int, ...], vocabulary: Vocabulary, duration: float) -> np.ndarray:
     """Times from the timestamps alone, for a checkpoint that names no alignment heads."""
-    known = [(n, vocabulary.seconds(token)) for n, token in enumerate(tokens) if vocabulary.is_timestamp(token)]
+    known = [
+        (n, vocabulary.seconds(token))
+        for n, token in enumerate(tokens)
+        if vocabulary.is_timestamp(token)
+    ]
     known = [(-1, 0.0), *known, (len(tokens), duration)]
     places, times = zip(*known, strict=True)
     return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), places, times))

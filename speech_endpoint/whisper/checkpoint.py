@@ -41,13 +41,17 @@ def load_checkpoint(model: str, token: str | None = None) -> Checkpoint:
         extractor = WhisperFeatureExtractor.from_pretrained(model, token=token)
         tokenizer = AutoTokenizer.from_pretrained(model, token=token)
     except (OSError, ValueError, SafetensorError) as error:
-        raise RuntimeError(f"cannot load the Whisper model {model!r}: {str(error).splitlines()[0]}") from None
+        raise RuntimeError(
+            f"cannot load the Whisper model {model!r}: {str(error).splitlines()[0]}"
+        ) from None
     weights = {name: tensor.float() for name, tensor in weights.items()}
 
     def encode_text(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False))
 
-    return Checkpoint(model, config, generation_config, extractor, tokenizer.get_vocab(), encode_text, weights)
+    return Checkpoint(
+        model, config, generation_config, extractor, tokenizer.get_vocab(), encode_text, weights
+    )
 
 
 Network = tuple[WhisperConfig, GenerationConfig, dict[str, torch.Tensor]]
@@ -57,7 +61,11 @@ def _read_file(model: str, token: str | None) -> Network | None:
     """A checkpoint of the usual files, without transformers' models, which take a second to import; else None."""
     try:
         directory = Path(model)
-        local = directory / WEIGHTS_NAME if directory.is_dir() else hf_hub_download(model, WEIGHTS_NAME, token=token)
+        local = (
+            directory / WEIGHTS_NAME
+            if directory.is_dir()
+            else hf_hub_download(model, WEIGHTS_NAME, token=token)
+        )
         weights = load_file(local)
         config = WhisperConfig.from_pretrained(model, token=token)
         generation_config = GenerationConfig.from_pretrained(model, token=token)

@@ -81,8 +81,15 @@ class Row:
 class DecodingLoop:
     """One Whisper, ready to decode windows; `run` is the way in."""
 
-    def __init__(self, log_mel: LogMel, encoder: Encoder, decoder: Decoder, vocabulary: Vocabulary) -> None:
-        self.log_mel, self.encoder, self.decoder, self.vocabulary = log_mel, encoder, decoder, vocabulary
+    def __init__(
+        self, log_mel: LogMel, encoder: Encoder, decoder: Decoder, vocabulary: Vocabulary
+    ) -> None:
+        self.log_mel, self.encoder, self.decoder, self.vocabulary = (
+            log_mel,
+            encoder,
+            decoder,
+            vocabulary,
+        )
         self.rules = DecodingRules(vocabulary, decoder.device)
 
     @torch.inference_mode()
@@ -96,7 +103,9 @@ class DecodingLoop:
         """Decode every job of `queue`, which may grow meanwhile; yields in the order in which they finish."""
         if queue:
             state = self.decoder.new_state(min(batch_size, len(queue)))
-            yield from DecodingBatch(self, state, drafter, statistics or DecodingStatistics()).run(queue)
+            yield from DecodingBatch(self, state, drafter, statistics or DecodingStatistics()).run(
+                queue
+            )
 
 
 class DecodingBatch:
@@ -153,26 +162,41 @@ class DecodingBatch:
         self.statistics.encoder_s += seconds
         self.rows += self._read_prompts(jobs, slot)
         if self.drafting:
-            self.draft_length.expects_listening(seconds / len(jobs) * self.drafting.drafter.encoder_share)
+            self.draft_length.expects_listening(
+                seconds / len(jobs) * self.drafting.drafter.encoder_share
+            )
             self.drafting.admit(jobs, [row.language for row in self.rows[slot:]], log_mel, audio)
 
     def _read_prompts(self, jobs: list[Job], slot: int) -> list[Row]:
         vocabulary, decoder = self.loop.vocabulary, self.loop.decoder
         state = self.state.rows(slot, slot + len(jobs))
-        heads = [([vocabulary.previous, *job.previous] if job.previous else []) + [vocabulary.start] for job in jobs]
+        heads = [
+            ([vocabulary.previous, *job.previous] if job.previous else []) + [vocabulary.start]
+            for job in jobs
+        ]
         places = torch.arange(len(heads[0]), device=decoder.device).expand(len(jobs), -1)
-        logits = decoder.step(torch.tensor(heads, device=decoder.device), places, state, len(heads[0]) - 1)[:, 0]
+        logits = decoder.step(
+            torch.tensor(heads, device=decoder.device), places, state, len(heads[0]) - 1
+        )[:, 0]
         silence = [0.0] * len(jobs)
         if vocabulary.no_speech is not None:
             silence = torch.softmax(logits, dim=-1)[:, vocabulary.no_speech].tolist()
         languages = self._languages(jobs, logits)
         rows = [
-            Row(job, language, vocabulary.prompt(language, job.task, job.previous), quiet, mixed=mixed)
+            Row(
+                job,
+                language,
+                vocabulary.prompt(language, job.task, job.previous),
+                quiet,
+                mixed=mixed,
+            )
             for job, (language, mixed), quiet in zip(jobs, languages, silence, strict=True)
         ]
         middle = [row.prompt[len(head) : -1] for row, head in zip(rows, heads, strict=True)]
         if middle[0]:
-            places = torch.arange(len(middle[0]), device=decoder.device).expand(len(jobs), -1) + len(heads[0])
+            places = torch.arange(len(middle[0]), device=decoder.device).expand(
+                len(jobs), -1
+            ) + len(heads[0])
             decoder.step(torch.tensor(middle, device=decoder.device), places, state, len(middle[0]))
         return rows
 
@@ -187,19 +211,28 @@ class DecodingBatch:
         weights = self._language_weights(logits)
         certainties, likeliest = (found.tolist() for found in weights.max(dim=-1))
         mixed = [
-            job.language is None and certainty < ONE_LANGUAGE_CERTAINTY and self._is_mixed(job, slot)
-            for slot, (job, certainty) in enumerate(zip(jobs, certainties, strict=True), start=len(self.rows))
+            job.language is None
+            and certainty < ONE_LANGUAGE_CERTAINTY
+            and self._is_mixed(job, slot)
+            for slot, (job, certainty) in enumerate(
+                zip(jobs, certainties, strict=True), start=len(self.rows)
+            )
         ]
         for job, probabilities, is_mixed in zip(jobs, weights, mixed, strict=True):
             if job.language is None and not is_mixed:
                 for code, p in zip(codes, probabilities.tolist(), strict=True):
-                    self.language_weights[code] = self.language_weights.get(code, 0.0) + p * job.samples
+                    self.language_weights[code] = (
+                        self.language_weights.get(code, 0.0) + p * job.samples
+                    )
         usual = max(self.language_weights, key=self.language_weights.__getitem__, default="en")
         detected = [
             codes[best] if certainty >= LANGUAGE_CERTAINTY else usual
             for certainty, best in zip(certainties, likeliest, strict=True)
         ]
-        return [(job.language or own, is_mixed) for job, own, is_mixed in zip(jobs, detected, mixed, strict=True)]
+        return [
+            (job.language or own, is_mixed)
+            for job, own, is_mixed in zip(jobs, detected, mixed, strict=True)
+        ]
 
     def _language_weights(self, logits: torch.Tensor) -> torch.Tensor:
         return torch.softmax(logits[:, list(self.loop.vocabulary.languages.values())], dim=-1)
@@ -212,7 +245,9 @@ class DecodingBatch:
         if parts < 2:
             return False
         start = torch.full((parts, 1), self.loop.vocabulary.start, device=decoder.device)
-        logits = decoder.step(start, torch.zeros_like(start), decoder.parts_of(self.state, slot, frames, parts))[:, 0]
+        logits = decoder.step(
+            start, torch.zeros_like(start), decoder.parts_of(self.state, slot, frames, parts)
+        )[:, 0]
         certainty, best = self._language_weights(logits).max(dim=-1)
         return len(best[certainty >= PART_CERTAINTY].unique()) > 1
 
@@ -234,14 +269,20 @@ class DecodingBatch:
         tokens = choice.tokens.view(len(self.rows), width).tolist()
         log_probabilities = choice.log_probabilities.view(len(self.rows), width).tolist()
         accepted = offered = 0
-        for row, draft, chosen, scores in zip(self.rows, drafts, tokens, log_probabilities, strict=True):
+        for row, draft, chosen, scores in zip(
+            self.rows, drafts, tokens, log_probabilities, strict=True
+        ):
             agreed = _agreement(draft, chosen)
             accepted, offered = accepted + agreed, offered + min(len(draft), agreed + 1)
             self._write(row, chosen[: agreed + 1], scores[: agreed + 1])
         self._learn(width - 1, accepted, offered, draft_s, time.perf_counter() - started)
 
     def _draft(self) -> tuple[list[list[int]], float]:
-        if self.drafting is None or self.draft_length.length == 0 or self.draft_length.wants_plain_step():
+        if (
+            self.drafting is None
+            or self.draft_length.length == 0
+            or self.draft_length.wants_plain_step()
+        ):
             return [[] for _ in self.rows], 0.0
         drafted = self.rows[: self.draft_length.rows(len(self.rows))]
         started = time.perf_counter()
@@ -249,7 +290,9 @@ class DecodingBatch:
         listened = time.perf_counter()
         self.draft_length.saw_listening(heard, listened - started)
         room = min(self._limit(row) - len(row.written) for row in self.rows) - 1
-        drafts = self.drafting.draft([row.written for row in drafted], max(0, min(self.draft_length.length, room)))
+        drafts = self.drafting.draft(
+            [row.written for row in drafted], max(0, min(self.draft_length.length, room))
+        )
         drafts += [[] for _ in self.rows[len(drafted) :]]
         for row, draft in zip(self.rows, drafts, strict=True):
             if row.temperature > 0:
@@ -267,7 +310,9 @@ class DecodingBatch:
             known = [row.written[-1] if row.written else row.prompt[-1], *draft]
             tokens.append(known + [end] * (width - len(known)))
             first = len(row.prompt) + len(row.written) - 1
-            places.append([min(first + j, self.loop.decoder.max_positions - 1) for j in range(width)])
+            places.append(
+                [min(first + j, self.loop.decoder.max_positions - 1) for j in range(width)]
+            )
         self.statistics.steps += 1
         self.statistics.row_steps += len(self.rows)
         return self.loop.decoder.step(
@@ -282,9 +327,13 @@ class DecodingBatch:
             if token == self.loop.vocabulary.end or len(row.written) >= self._limit(row):
                 return
             if len(row.written) % 8 == 0:
-                row.looped = loop_start([t for t in row.written if t < self.loop.vocabulary.end]) is not None
+                row.looped = (
+                    loop_start([t for t in row.written if t < self.loop.vocabulary.end]) is not None
+                )
 
-    def _learn(self, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float) -> None:
+    def _learn(
+        self, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float
+    ) -> None:
         self.statistics.drafted += offered
         self.statistics.accepted += accepted
         if self.drafting is None:
@@ -302,7 +351,11 @@ class DecodingBatch:
     def _is_finished(self, row: Row) -> bool:
         if not row.written:
             return False
-        return row.looped or row.written[-1] == self.loop.vocabulary.end or len(row.written) >= self._limit(row)
+        return (
+            row.looped
+            or row.written[-1] == self.loop.vocabulary.end
+            or len(row.written) >= self._limit(row)
+        )
 
     def _finish(self, index: int) -> Hypothesis | None:
         """The hypothesis of a row that is done, and its slot to the last row; or None, and the row begins again."""
@@ -331,7 +384,9 @@ class DecodingBatch:
         alignment = None
         if self.loop.decoder.alignment_heads:
             first = len(row.prompt) - 1
-            alignment = self.loop.decoder.alignment(self.state, index, first, first + len(written) + 1).cpu()
+            alignment = self.loop.decoder.alignment(
+                self.state, index, first, first + len(written) + 1
+            ).cpu()
         return Hypothesis(
             row.job,
             row.language,

@@ -20,7 +20,9 @@ class LogMel:
     """Waveforms of at most 30 s to what the encoder reads; the filters are the checkpoint's own."""
 
     def __init__(self, extractor: WhisperFeatureExtractor, device: torch.device) -> None:
-        self.filters = torch.from_numpy(np.asarray(extractor.mel_filters, dtype=np.float32).T.copy()).to(device)
+        self.filters = torch.from_numpy(
+            np.asarray(extractor.mel_filters, dtype=np.float32).T.copy()
+        ).to(device)
         self.hann = torch.hann_window(N_FFT, device=device)
 
     def __call__(self, waveforms: list[np.ndarray]) -> torch.Tensor:
@@ -28,9 +30,9 @@ class LogMel:
         padded = torch.zeros(len(waveforms), WINDOW_SAMPLES)
         for row, waveform in zip(padded, waveforms, strict=True):
             row[: waveform.size] = torch.from_numpy(waveform[:WINDOW_SAMPLES])
-        spectrum = torch.stft(padded.to(self.hann.device), N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True)[
-            ..., :-1
-        ]
+        spectrum = torch.stft(
+            padded.to(self.hann.device), N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True
+        )[..., :-1]
         mel = self.filters @ torch.view_as_real(spectrum).square().sum(dim=-1)
         log_mel = mel.clamp_(min=1e-10).log10_()
         floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0

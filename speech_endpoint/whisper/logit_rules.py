@@ -66,10 +66,15 @@ class DecodingRules:
         self.suppressed = torch.tensor(vocabulary.suppressed, device=device)
         at_start = [*vocabulary.suppressed_at_start]
         self.suppressed_at_start = torch.tensor(at_start, dtype=torch.long, device=device)
-        self.timestamp_index = torch.arange(vocabulary.size - vocabulary.first_timestamp, device=device)
+        self.timestamp_index = torch.arange(
+            vocabulary.size - vocabulary.first_timestamp, device=device
+        )
 
     def choose(
-        self, logits: torch.Tensor, allowed: Sequence[Allowed], samplings: Sequence[Sampling | None] = ()
+        self,
+        logits: torch.Tensor,
+        allowed: Sequence[Allowed],
+        samplings: Sequence[Sampling | None] = (),
     ) -> Choice:
         """Choose a token at each position of `logits`, shape (positions, vocabulary), float32; changes `logits`.
 
@@ -88,7 +93,9 @@ class DecodingRules:
         chosen = torch.where(only_stamps, best_stamp, best_text)
         for position, sampling in enumerate(samplings):
             if sampling is not None:
-                token = self._sample(logits[position].clone(), bool(only_stamps[position]), sampling)
+                token = self._sample(
+                    logits[position].clone(), bool(only_stamps[position]), sampling
+                )
                 tokens[position], chosen[position] = token, logits[position, token]
         return Choice(tokens, chosen - total)
 

@@ -55,7 +55,12 @@ class WeightReader:
     """Hands out layers of a checkpoint in the number format, and on the device, that they will run with."""
 
     def __init__(
-        self, checkpoint: Checkpoint, prefix: str, device: torch.device, dtype: torch.dtype, int8: bool
+        self,
+        checkpoint: Checkpoint,
+        prefix: str,
+        device: torch.device,
+        dtype: torch.dtype,
+        int8: bool,
     ) -> None:
         self.weights, self.prefix = checkpoint.weights, prefix
         self.device, self.dtype, self.int8 = device, dtype, int8
@@ -65,10 +70,14 @@ class WeightReader:
 
     def convolution(self, name: str, stride: int) -> Convolution:
         weight = self.tensor(name + ".weight").transpose(1, 2).flatten(1)
-        return Convolution(make_linear(weight, self.tensor(name + ".bias"), self.dtype, AUDIO_FRAMES), stride)
+        return Convolution(
+            make_linear(weight, self.tensor(name + ".bias"), self.dtype, AUDIO_FRAMES), stride
+        )
 
     def norm(self, name: str) -> Norm:
-        return Norm(self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype))
+        return Norm(
+            self.tensor(name + ".weight").to(self.dtype), self.tensor(name + ".bias").to(self.dtype)
+        )
 
     def linear(self, *names: str, scale: float = 1.0) -> Linear:
         """One layer of the named ones, stacked, for many rows at once; the first is multiplied by `scale`."""
@@ -83,7 +92,9 @@ class WeightReader:
     def _stacked(self, names: Sequence[str], scale: float) -> tuple[torch.Tensor, torch.Tensor]:
         weights = [self.tensor(name + ".weight") for name in names]
         biases = [
-            self.tensor(name + ".bias") if self.prefix + name + ".bias" in self.weights else torch.zeros_like(w[:, 0])
+            self.tensor(name + ".bias")
+            if self.prefix + name + ".bias" in self.weights
+            else torch.zeros_like(w[:, 0])
             for name, w in zip(names, weights, strict=True)
         ]
         weights[0], biases[0] = weights[0] * scale, biases[0] * scale
@@ -108,7 +119,10 @@ class Encoder:
         self.conv2 = read.convolution("conv2", stride=2)
         self.positions = read.tensor("embed_positions.weight").to(dtype)
         scale = (config.d_model // self.heads) ** -0.5
-        self.layers = [EncoderLayer(read, f"layers.{n}.", self.heads, scale) for n in range(config.encoder_layers)]
+        self.layers = [
+            EncoderLayer(read, f"layers.{n}.", self.heads, scale)
+            for n in range(config.encoder_layers)
+        ]
         self.norm = read.norm("layer_norm")
 
     def __call__(self, log_mel: torch.Tensor) -> torch.Tensor:
@@ -129,13 +143,17 @@ class EncoderLayer:
         self.heads = heads
         self.attention_norm = read.norm(name + "self_attn_layer_norm")
         attention = name + "self_attn."
-        self.qkv = read.linear(attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale)
+        self.qkv = read.linear(
+            attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale
+        )
         self.out = read.linear(attention + "out_proj")
         self.mlp_norm = read.norm(name + "final_layer_norm")
         self.fc1, self.fc2 = read.linear(name + "fc1"), read.linear(name + "fc2")
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        q, k, v = (_heads(part, self.heads) for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1))
+        q, k, v = (
+            _heads(part, self.heads) for part in self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
+        )
         x = x + self.out(attend(q, k, v).transpose(1, 2).flatten(2))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
 
@@ -178,7 +196,9 @@ class DecoderState:
             cache[:, target, :, :positions] = cache[:, source, :, :positions]
         for cache in (self.cross_keys, self.cross_values):
             cache[:, target] = cache[:, source]
-        self.alignment_queries[target, :, :positions] = self.alignment_queries[source, :, :positions]
+        self.alignment_queries[target, :, :positions] = self.alignment_queries[
+            source, :, :positions
+        ]
 
     def causal_mask(self, positions: torch.Tensor, length: int) -> torch.Tensor:
         """What each query may see, shape (rows, 1, n, length): the cache up to its own position."""
@@ -201,7 +221,11 @@ class Decoder:
         self.alignment_heads: list[tuple[int, int]] = sorted((layer, head) for layer, head in pairs)
         self.layers = [
             DecoderLayer(
-                read, f"layers.{n}.", self.heads, [head for layer, head in self.alignment_heads if layer == n], n
+                read,
+                f"layers.{n}.",
+                self.heads,
+                [head for layer, head in self.alignment_heads if layer == n],
+                n,
             )
             for n in range(config.decoder_layers)
         ]
@@ -217,15 +241,21 @@ class Decoder:
             else make_step_linear(table, None, dtype, int8=False)
         )
 
-    def new_state(self, slots: int, positions: int | None = None, audio_frames: int | None = None) -> DecoderState:
+    def new_state(
+        self, slots: int, positions: int | None = None, audio_frames: int | None = None
+    ) -> DecoderState:
         """Memory for `slots` windows, of the largest size that the model serves unless less is asked for."""
         d = self.width // self.heads
         positions, audio_frames = positions or self.max_positions, audio_frames or self.audio_frames
 
         def cache(*shape: int) -> torch.Tensor:
-            return torch.empty(len(self.layers), slots, self.heads, *shape, dtype=self.dtype, device=self.device)
+            return torch.empty(
+                len(self.layers), slots, self.heads, *shape, dtype=self.dtype, device=self.device
+            )
 
-        queries = torch.zeros(slots, len(self.alignment_heads), positions, d, dtype=self.dtype, device=self.device)
+        queries = torch.zeros(
+            slots, len(self.alignment_heads), positions, d, dtype=self.dtype, device=self.device
+        )
         return DecoderState(
             cache(positions, d).zero_(),
             cache(positions, d).zero_(),
@@ -238,27 +268,43 @@ class Decoder:
         """Keys and values of `audio`, (windows, 1500, width), for the cross-attention: into slots from `slot`."""
         for n, layer in enumerate(self.layers):
             for k, states in enumerate(audio.to(self.dtype), start=slot):
-                state.cross_keys[n, k] = layer.cross_k(states).view(len(states), self.heads, -1).transpose(0, 1)
+                state.cross_keys[n, k] = (
+                    layer.cross_k(states).view(len(states), self.heads, -1).transpose(0, 1)
+                )
                 torch.addmm(
-                    layer.cross_v_bias, layer.cross_v, states.T, out=state.cross_values[n, k].view(-1, len(states))
+                    layer.cross_v_bias,
+                    layer.cross_v,
+                    states.T,
+                    out=state.cross_values[n, k].view(-1, len(states)),
                 )
 
     def parts_of(self, state: DecoderState, slot: int, frames: int, parts: int) -> DecoderState:
         """A state for one step of so many rows, each hearing its part of the first `frames` of what is in a slot."""
         size = frames // parts
         some = self.new_state(parts, 1, size)
-        keys, values = state.cross_keys[:, slot, :, : parts * size], state.cross_values[:, slot, ..., : parts * size]
+        keys, values = (
+            state.cross_keys[:, slot, :, : parts * size],
+            state.cross_values[:, slot, ..., : parts * size],
+        )
         some.cross_keys.copy_(keys.unflatten(2, (parts, size)).movedim(2, 1))
         some.cross_values.copy_(values.unflatten(3, (parts, size)).movedim(3, 1))
         return some
 
     def alignment(self, state: DecoderState, slot: int, first: int, last: int) -> torch.Tensor:
         """Where the alignment heads looked at positions first … last - 1: (heads, positions, 1500), float32."""
-        keys = torch.stack([state.cross_keys[layer, slot, head] for layer, head in self.alignment_heads])
-        return torch.softmax((state.alignment_queries[slot, :, first:last] @ keys.transpose(1, 2)).float(), dim=-1)
+        keys = torch.stack(
+            [state.cross_keys[layer, slot, head] for layer, head in self.alignment_heads]
+        )
+        return torch.softmax(
+            (state.alignment_queries[slot, :, first:last] @ keys.transpose(1, 2)).float(), dim=-1
+        )
 
     def step(
-        self, tokens: torch.Tensor, positions: torch.Tensor, state: DecoderState, logits_from: int = 0
+        self,
+        tokens: torch.Tensor,
+        positions: torch.Tensor,
+        state: DecoderState,
+        logits_from: int = 0,
     ) -> torch.Tensor:
         """Decode tokens, shape (rows, n), at positions of the same shape; the rows are the first of `state`.
 
@@ -269,7 +315,9 @@ class Decoder:
         x = (self.embedding[tokens] + self.positions[positions]).flatten(0, 1)
         x = F.pad(x, (0, 0, 0, rows_of_step(len(x), self.device, self.precision) - len(x)))
         # In steps, for the kernel's order of summing, and so the last bits, depend on the length.
-        length = min(self.max_positions, -(-(int(positions.max()) + 1) // LENGTH_STEP) * LENGTH_STEP)
+        length = min(
+            self.max_positions, -(-(int(positions.max()) + 1) // LENGTH_STEP) * LENGTH_STEP
+        )
         mask = state.causal_mask(positions, length)
         index = torch.arange(rows, device=tokens.device)[:, None].expand(rows, n)
         for layer in self.layers:
@@ -281,14 +329,18 @@ class Decoder:
 
 
 class DecoderLayer:
-    def __init__(self, read: WeightReader, name: str, heads: int, alignment_heads: list[int], index: int) -> None:
+    def __init__(
+        self, read: WeightReader, name: str, heads: int, alignment_heads: list[int], index: int
+    ) -> None:
         self.heads, self.index = heads, index
         self.alignment_heads, self.alignment_slot = alignment_heads, 0
         width = read.tensor(name + "fc1.weight").shape[1]
         scale = (width // heads) ** -0.5
         self.self_norm = read.norm(name + "self_attn_layer_norm")
         attention, cross = name + "self_attn.", name + "encoder_attn."
-        self.qkv = read.step_linear(attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale)
+        self.qkv = read.step_linear(
+            attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale
+        )
         self.self_out = read.step_linear(attention + "out_proj")
         self.cross_norm = read.norm(name + "encoder_attn_layer_norm")
         self.cross_q = read.step_linear(cross + "q_proj", scale=scale)
@@ -319,7 +371,9 @@ class DecoderLayer:
         x = x + self.self_out(F.pad(seen.transpose(1, 2).reshape(used, -1), (0, 0, 0, unused)))
 
         q = _heads(self.cross_q(self.cross_norm(x))[:used].view(rows, n, -1), self.heads)
-        heard = attend_to_audio(q, state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows])
+        heard = attend_to_audio(
+            q, state.cross_keys[self.index][:rows], state.cross_values[self.index][:rows]
+        )
         for slot, head in enumerate(self.alignment_heads, start=self.alignment_slot):
             state.alignment_queries[row, slot, position] = q[:, head]
         x = x + self.cross_out(F.pad(heard.transpose(1, 2).reshape(used, -1), (0, 0, 0, unused)))

@@ -73,7 +73,9 @@ class Hypothesis:
 
 def is_doubtful(hypothesis: Hypothesis, text: str) -> bool:
     """Whether the window had better be decoded again; `text` is what the tokens spell."""
-    return hypothesis.is_unlikely or hypothesis.looped or compression_ratio(text) > COMPRESSION_CEILING
+    return (
+        hypothesis.is_unlikely or hypothesis.looped or compression_ratio(text) > COMPRESSION_CEILING
+    )
 
 
 # A loop is a phrase said over and over: at least this many tokens of it, and at least this many times.
@@ -89,7 +91,9 @@ def loop_start(text_tokens: Sequence[int]) -> int | None:
         if text_tokens[-1] != text_tokens[-1 - period]:
             continue
         repeated = period
-        while repeated < n and text_tokens[n - 1 - repeated] == text_tokens[n - 1 - repeated + period]:
+        while (
+            repeated < n and text_tokens[n - 1 - repeated] == text_tokens[n - 1 - repeated + period]
+        ):
             repeated += 1
         if repeated >= max(LOOP_TOKENS, LOOP_TIMES * period):
             return n - repeated + period

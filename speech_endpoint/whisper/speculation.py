@@ -42,7 +42,9 @@ class Drafter:
         self.to_target = token_map(self.vocabulary, target)
         self.from_target = token_map(target, self.vocabulary)
         _check_pair(checkpoint, target_checkpoint, self.vocabulary, self.to_target)
-        self.space = next(i for i, content in self.vocabulary.token_bytes.items() if content == b" ")
+        self.space = next(
+            i for i, content in self.vocabulary.token_bytes.items() if content == b" "
+        )
         self.decoder = Decoder(checkpoint, device, precision)
         self.rules = DecodingRules(self.vocabulary, device)
         self.encoder = self.log_mel = None
@@ -63,7 +65,9 @@ class Drafter:
         return [self.from_target.get(token, self.space) for token in tokens]
 
 
-def _check_pair(drafter: Checkpoint, target: Checkpoint, vocabulary: Vocabulary, common: Mapping[int, int]) -> None:
+def _check_pair(
+    drafter: Checkpoint, target: Checkpoint, vocabulary: Vocabulary, common: Mapping[int, int]
+) -> None:
     pair = f"ASSISTANT_MODEL {drafter.name!r} cannot draft for {target.name!r}: "
     text_tokens = vocabulary.token_bytes
     shared = sum(token in text_tokens for token in common)
@@ -71,17 +75,26 @@ def _check_pair(drafter: Checkpoint, target: Checkpoint, vocabulary: Vocabulary,
         raise RuntimeError(f"{pair}only {shared} of its {len(text_tokens)} text tokens exist there")
     rates_hz = drafter.extractor.sampling_rate, target.extractor.sampling_rate
     if rates_hz[0] != rates_hz[1]:
-        raise RuntimeError(f"{pair}it hears audio at {rates_hz[0]} Hz, the other at {rates_hz[1]} Hz")
+        raise RuntimeError(
+            f"{pair}it hears audio at {rates_hz[0]} Hz, the other at {rates_hz[1]} Hz"
+        )
 
 
 def _shares_encoder(drafter: Checkpoint, target: Checkpoint) -> bool:
     """Whether the drafter's encoder is the target's, weight for weight (distil-whisper): then audio is encoded once."""
     names = [name for name in target.weights if name.startswith("model.encoder.")]
-    return all(name in drafter.weights and torch.equal(drafter.weights[name], target.weights[name]) for name in names)
+    return all(
+        name in drafter.weights and torch.equal(drafter.weights[name], target.weights[name])
+        for name in names
+    )
 
 
 def _encoder_size(checkpoint: Checkpoint) -> int:
-    return sum(weight.numel() for name, weight in checkpoint.weights.items() if name.startswith("model.encoder."))
+    return sum(
+        weight.numel()
+        for name, weight in checkpoint.weights.items()
+        if name.startswith("model.encoder.")
+    )
 
 
 @dataclass
@@ -96,7 +109,13 @@ class DraftingState:
     unheard: list[torch.Tensor | None] = field(default_factory=list)
     """What the drafter has yet to listen to before it can draft for a row; a drafter that is of no use never does."""
 
-    def admit(self, jobs: Sequence[Job], languages: Sequence[str], log_mel: torch.Tensor, audio: torch.Tensor) -> None:
+    def admit(
+        self,
+        jobs: Sequence[Job],
+        languages: Sequence[str],
+        log_mel: torch.Tensor,
+        audio: torch.Tensor,
+    ) -> None:
         """Take new windows into the next free slots; `log_mel` and `audio` are the larger model's input and states."""
         if self.drafter.encoder is None:
             heard = audio
@@ -106,7 +125,10 @@ class DraftingState:
             heard = self.drafter.log_mel([job.waveform() for job in jobs])
         self.unheard += heard.split(1)
         vocabulary = self.drafter.vocabulary
-        self.prompts += [vocabulary.prompt(language, job.task) for language, job in zip(languages, jobs, strict=True)]
+        self.prompts += [
+            vocabulary.prompt(language, job.task)
+            for language, job in zip(languages, jobs, strict=True)
+        ]
         self.read += [0] * len(jobs)
 
     def remove(self, row: int) -> None:
@@ -124,7 +146,9 @@ class DraftingState:
         encoder = self.drafter.encoder
         new = [(row, heard) for row, heard in enumerate(self.unheard[:rows]) if heard is not None]
         for row, heard in new:
-            self.drafter.decoder.attach_audio(self.state, row, heard if encoder is None else encoder(heard))
+            self.drafter.decoder.attach_audio(
+                self.state, row, heard if encoder is None else encoder(heard)
+            )
             self.unheard[row] = None
         if new and self.drafter.decoder.device.type == "cuda":
             # The clock that is read next is to hold this, not the draft after it.
@@ -161,13 +185,23 @@ class DraftingState:
 
     def _next_tokens(self, own: Sequence[Sequence[int]]) -> list[int]:
         device = self.drafter.decoder.device
-        histories = [[*prompt, *tokens] for prompt, tokens in zip(self.prompts[: len(own)], own, strict=True)]
+        histories = [
+            [*prompt, *tokens] for prompt, tokens in zip(self.prompts[: len(own)], own, strict=True)
+        ]
         # Rows that have less to read read their last tokens again, which changes nothing.
-        columns = max(len(history) - read for history, read in zip(histories, self.read[: len(own)], strict=True))
-        places = [[max(0, len(history) - columns + j) for j in range(columns)] for history in histories]
+        columns = max(
+            len(history) - read
+            for history, read in zip(histories, self.read[: len(own)], strict=True)
+        )
+        places = [
+            [max(0, len(history) - columns + j) for j in range(columns)] for history in histories
+        ]
         tokens = [[history[p] for p in row] for history, row in zip(histories, places, strict=True)]
         logits = self.drafter.decoder.step(
-            torch.tensor(tokens, device=device), torch.tensor(places, device=device), self.state, columns - 1
+            torch.tensor(tokens, device=device),
+            torch.tensor(places, device=device),
+            self.state,
+            columns - 1,
         )
         self.read[: len(own)] = [len(history) for history in histories]
         rules = [allowed_after(tokens, self.drafter.vocabulary) for tokens in own]
@@ -220,21 +254,33 @@ class DraftLength:
 
     def saw_plain(self, seconds: float) -> None:
         self.seconds_plain = seconds
-        if self._steps == 0 and self._listen_s * self.TRIAL_ROWS > self.TRIAL_SHARE * self.TOKENS * seconds:
+        if (
+            self._steps == 0
+            and self._listen_s * self.TRIAL_ROWS > self.TRIAL_SHARE * self.TOKENS * seconds
+        ):
             self.length = 0
 
-    def saw(self, rows: int, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float) -> None:
+    def saw(
+        self, rows: int, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float
+    ) -> None:
         """Learn from a step: `drafted` tokens a row, of `offered` guesses that were reached `accepted` were right."""
         self._steps += 1
         keep = 0.9
-        self._drafted, self._accepted = self._drafted * keep + offered, self._accepted * keep + accepted
-        self._draft_s = draft_s / drafted if self._steps == 1 else 0.8 * self._draft_s + 0.2 * draft_s / drafted
+        self._drafted, self._accepted = (
+            self._drafted * keep + offered,
+            self._accepted * keep + accepted,
+        )
+        self._draft_s = (
+            draft_s / drafted if self._steps == 1 else 0.8 * self._draft_s + 0.2 * draft_s / drafted
+        )
         if self._steps >= self.HOPELESS_STEPS and self._accepted == 0:
             self.length = 0
         else:
             assert self.seconds_plain is not None
             extra = max(0.0, verify_s - self.seconds_plain) / drafted
-            self._verify_extra_s = extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
+            self._verify_extra_s = (
+                extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
+            )
             if self._steps >= self.TRIAL_STEPS:
                 self.length = self._best_length(rows)
 

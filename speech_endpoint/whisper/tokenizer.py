@@ -18,7 +18,11 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 
 def byte_of_character() -> dict[str, int]:
     """GPT-2's printable stand-ins for bytes (Radford et al. 2019, encoder.py), reversed."""
-    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
     table = {chr(byte): byte for byte in printable}
     others = [byte for byte in range(256) if byte not in set(printable)]
     return table | {chr(256 + n): byte for n, byte in enumerate(others)}
@@ -42,7 +46,9 @@ class Vocabulary:
         self.languages: dict[str, int] = (
             {name[2:-2]: i for name, i in rules.lang_to_id.items()} if self.multilingual else {}
         )
-        self.tasks: dict[str, int] = dict(getattr(rules, "task_to_id", None) or {}) if self.multilingual else {}
+        self.tasks: dict[str, int] = (
+            dict(getattr(rules, "task_to_id", None) or {}) if self.multilingual else {}
+        )
         self.suppressed: list[int] = sorted({*(rules.suppress_tokens or []), self.no_timestamps})
         self.suppressed_at_start: list[int] = list(rules.begin_suppress_tokens or [])
         self.max_initial_timestamp: int | None = getattr(rules, "max_initial_timestamp_index", None)
@@ -65,7 +71,9 @@ class Vocabulary:
         return (token - self.first_timestamp) * SECONDS_PER_TIMESTAMP
 
     def text(self, tokens: Sequence[int]) -> str:
-        return b"".join(self.token_bytes.get(token, b"") for token in tokens).decode("utf-8", errors="replace")
+        return b"".join(self.token_bytes.get(token, b"") for token in tokens).decode(
+            "utf-8", errors="replace"
+        )
 
     def prompt(self, language: str, task: str, previous: Sequence[int] = ()) -> list[int]:
         """What the decoder is given before it writes: earlier text, language and task."""
@@ -107,19 +115,28 @@ class Vocabulary:
         for word in words:
             text = self.text(word)
             if merged and (
-                joins_next or (text.strip() != "" and all(c in APPENDED for c in text) and not text.startswith(" "))
+                joins_next
+                or (
+                    text.strip() != ""
+                    and all(c in APPENDED for c in text)
+                    and not text.startswith(" ")
+                )
             ):
                 merged[-1].extend(word)
             else:
                 merged.append(list(word))
-            joins_next = text.strip() != "" and text.strip() in PREPENDED and self.text(merged[-1]) == text
+            joins_next = (
+                text.strip() != "" and text.strip() in PREPENDED and self.text(merged[-1]) == text
+            )
         return merged
 
 
 def token_map(source: Vocabulary, target: Vocabulary) -> dict[int, int]:
     """Ids of `source` to ids of `target` that mean the same: same bytes, same timestamp, same special token."""
     by_bytes = {content: i for i, content in target.token_bytes.items()}
-    same = {i: by_bytes[content] for i, content in source.token_bytes.items() if content in by_bytes}
+    same = {
+        i: by_bytes[content] for i, content in source.token_bytes.items() if content in by_bytes
+    }
     same[source.end] = target.end
     timestamps = min(source.size - source.first_timestamp, target.size - target.first_timestamp)
     same |= {source.first_timestamp + n: target.first_timestamp + n for n in range(timestamps)}

