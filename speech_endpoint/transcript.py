@@ -1,16 +1,24 @@
-"""The types that every part of the project speaks: words, chunks, speaker turns and the finished transcript.
+"""What every room speaks of: words, segments, turns, the transcript. Pure data.
 
 All times are float seconds from the start of the recording.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
 
 SAMPLE_RATE_HZ = 16_000
-"""Of every waveform once it is decoded: what Whisper, Silero and pyannote all hear."""
+"""Of every waveform once it is decoded: what Whisper, Silero and pyannote expect."""
+
+Waveform = npt.NDArray[np.float32]
+"""(samples,), mono, 16 kHz, in [-1, 1]."""
 
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
+CLOSING_MARKS = " \"'”’»)]」』"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +30,137 @@ class Word:
     end: float
     probability: float = 1.0
     """Mean probability of the word's tokens, 0 to 1."""
+    speaker: str | None = None
+    """Who says it; None before attribution, and without diarization."""
+    tokens: tuple[int, ...] = ()
+    """The model's tokens that spell it."""
 
     @property
     def ends_sentence(self) -> bool:
-        """Whether its punctuation, within quotation marks or brackets or not, says so."""
-        return self.text.rstrip(" \"'”’»)]」』").endswith(SENTENCE_ENDS)
+        """Whether its punctuation says so, within quotation marks or brackets or not."""
+        return self.text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodingScores:
+    """How sure the model was of the window that a segment comes from (Whisper's own figures)."""
+
+    temperature: float
+    mean_log_probability: float
+    """Of the window's tokens, the end of text among them."""
+    compression_ratio: float
+    """Of the window's text, by zlib: repetition compresses well."""
+    no_speech_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What Whisper writes between two of its timestamps. Its words join to its text.
+
+    After attribution, all words of a segment are one speaker's.
+    """
+
+    words: tuple[Word, ...]
+    language: str = ""
+    """A code ("en")."""
+    scores: DecodingScores | None = None
+
+    @property
+    def text(self) -> str:
+        return "".join(word.text for word in self.words)
+
+    @property
+    def start(self) -> float:
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        return max(word.end for word in self.words)
+
+    @property
+    def speaker(self) -> str | None:
+        return self.words[0].speaker
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return tuple(token for word in self.words for token in word.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Consecutive words of one speaker."""
+
+    speaker: str
+    words: tuple[Word, ...]
+    overlap: bool = False
+    """Whether somebody else speaks at the same time."""
+
+    @property
+    def text(self) -> str:
+        return "".join(word.text for word in self.words)
+
+    @property
+    def start(self) -> float:
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        return max(word.end for word in self.words)
+
+
+@dataclass(frozen=True, slots=True)
+class SpeakerTurn:
+    """An interval in which the diarization finds one speaker; it carries no words."""
+
+    speaker: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """Who spoke when. Speakers bear the pipeline's labels; `attribution` names them."""
+
+    turns: tuple[SpeakerTurn, ...] = ()
+    """Every turn in order of its start; turns of different speakers may overlap."""
+    exclusive_turns: tuple[SpeakerTurn, ...] = ()
+    """At most one speaker at any time: the turns to give words to."""
+    embeddings: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+    """(dimension,), the mean embedding of each speaker, where the pipeline tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """Who said what, when: a request's result, before any format."""
+
+    segments: tuple[Segment, ...]
+    """In order; joined they are the text."""
+    turns: tuple[Turn, ...] = ()
+    """Every word once, in order; empty without diarization."""
+    speaker_turns: tuple[SpeakerTurn, ...] = ()
+    """The diarization's turns, under the names that words and turns bear."""
+    language: str | None = None
+    """The language spoken most, a code."""
+    duration_s: float = 0.0
+    warnings: tuple[str, ...] = ()
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+    stats: Mapping[str, float] = field(default_factory=dict)
+    """Counts and ratios of the decoding."""
+
+    @property
+    def words(self) -> tuple[Word, ...]:
+        return tuple(word for segment in self.segments for word in segment.words)
+
+    @property
+    def text(self) -> str:
+        return "".join(segment.text for segment in self.segments)
+
+
+# The next three go when attribution and output speak of segments.
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One segment of Whisper's text: what lies between two of its timestamps. Its words join to its text."""
-
     words: tuple[Word, ...]
     start: float
     end: float
@@ -44,44 +172,18 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
-class SpeakerTurn:
-    """A stretch of time in which the diarization hears one speaker; it knows nothing of words."""
-
-    speaker: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True, slots=True)
-class Diarization:
-    """Who spoke when."""
-
-    turns: tuple[SpeakerTurn, ...]
-    """Every turn in order of its start; turns of different speakers may overlap."""
-    exclusive_turns: tuple[SpeakerTurn, ...]
-    """At most one speaker at any time: the turns to give words to."""
-
-
-@dataclass(frozen=True, slots=True)
 class AttributedWord:
-    """A word and the speaker who said it (None without diarization)."""
-
     word: Word
     speaker: str | None
     chunk: int
-    """Index of the word's chunk in the transcript."""
     language: str = ""
-    """The chunk's language, a code."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenTurn:
-    """Consecutive words of one speaker."""
-
     speaker: str
     words: tuple[Word, ...]
     overlap: bool = False
-    """True where another speaker talks at the same time."""
 
     @property
     def text(self) -> str:
