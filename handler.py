@@ -18,6 +18,7 @@ from speech_endpoint.attribution import attribute_words, words_of_channels, word
 from speech_endpoint.audio.decoding import decode_audio, decode_channels, payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
+from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.output.formats import render
 from speech_endpoint.output.response import build_transcript
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, AttributedWord, SpeakerTurn
@@ -89,13 +90,17 @@ class EndpointHandler:
 
     def _validate(self, data: dict[str, Any]) -> tuple[InferenceConfig, list[str]]:
         if not isinstance(data, dict) or data.get("inputs") is None:
-            raise ValueError(
-                'inputs: missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes'
+            raise InvalidRequest(
+                "inputs",
+                "missing",
+                'missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes',
             )
         config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
         if config.diarize and self.diarizer is None:
-            raise ValueError(
-                "parameters.diarize: true needs a diarization model; set DIARIZATION_MODEL on the endpoint"
+            raise InvalidRequest(
+                "parameters.diarize",
+                "unavailable",
+                "true needs a diarization model; set DIARIZATION_MODEL on the endpoint",
             )
         self.transcriber.check(config)
         return config, warnings

@@ -13,11 +13,17 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.languages import language_code
+
+MAX_QUOTE_CHARACTERS = 80
+"""An error quotes no more than this of what was given."""
 
 
 class ModelSettings(BaseSettings):
@@ -38,9 +44,10 @@ class ModelSettings(BaseSettings):
     hf_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("HF_TOKEN", "HF_HUB_TOKEN", "hf_token")
     )
+    """For gated models; `token` has it in plain text."""
 
-    device: str = "auto"
-    """auto, cpu, cuda, cuda:0, …"""
+    device: str = Field(default="auto", pattern=r"^(auto|(cpu|cuda|mps|xpu)(:\d+)?)$")
+    """auto, cpu, cuda, cuda:1, …; auto: a GPU where there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: float16 on a GPU; on a CPU bfloat16 where it has instructions for it, else float32."""
     quantization: Literal["auto", "none", "int8"] = "auto"
@@ -50,106 +57,141 @@ class ModelSettings(BaseSettings):
     """Largest audio payload, decoded from base64, in MiB."""
     max_audio_s: float = Field(default=4 * 3600.0, gt=0)
     """Longest recording, seconds."""
+    pyannote_metrics_enabled: bool = False
+    """Whether pyannote.audio may report its usage to its makers."""
 
-    def local_or_hub(self, model: str, repository: str) -> str:
-        """`model` as an absolute directory when it is one, relative to `repository`, else unchanged as a Hub name."""
-        directory = Path(repository, model)
-        return str(directory.resolve()) if directory.is_dir() else model
+    @property
+    def token(self) -> str | None:
+        """The Hub token in plain text, for those who download models; show it to nobody."""
+        return self.hf_token.get_secret_value() if self.hf_token else None
 
 
-def _bool_from_query(value: Any) -> Any:
-    """Query strings arrive as text: "true" and "false" mean what they say."""
+def resolve_model(model: str, repository: str) -> str:
+    """The absolute path of `model` where it is a directory, else the Hub name unchanged.
+
+    Args:
+        model: a Hub name, or a directory: absolute, or relative to `repository`.
+        repository: the directory that holds the endpoint's code.
+    """
+    directory = Path(repository, model)
+    return str(directory.resolve()) if directory.is_dir() else model
+
+
+def _boolean_from_query(value: Any) -> Any:
+    """Query strings arrive as text; pydantic reads "true" where a `bool` is expected only."""
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return value
 
 
-Flag = Annotated[bool, BeforeValidator(_bool_from_query)]
-
-
 class InferenceConfig(BaseModel):
-    """The `parameters` of one request."""
+    """The `parameters` of one request.
+
+    A validator sees only the fields above its own, so those that others are checked against come
+    first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     task: Literal["transcribe", "translate"] = "transcribe"
     batch_size: int = Field(default=24, ge=1)
     """Windows decoded together."""
-    assisted: Flag = False
+    assisted: bool = False
+    """Whether the assistant model drafts."""
     chunk_length_s: float = Field(default=30.0, ge=1.0, le=30.0)
     """Longest window, seconds."""
     sampling_rate: int = Field(default=16_000, ge=1_000, le=384_000)
     """Rate of headerless PCM, Hz."""
     language: str | None = None
-    num_speakers: int | None = Field(default=None, ge=1)
-    min_speakers: int | None = Field(default=None, ge=1)
-    max_speakers: int | None = Field(default=None, ge=1)
-    return_timestamps: Annotated[
-        Literal[True, False, "segment", "word"], BeforeValidator(_bool_from_query)
-    ] = True
-    diarize: Annotated[bool | None, BeforeValidator(_bool_from_query)] = None
+    """A code ("en"), whatever name of the language was given; None: detected."""
     channels: Literal["mix", "speakers"] = "mix"
-    """"speakers": each channel holds one speaker, as telephone systems record; nobody is guessed."""
+    """"speakers": each channel holds one speaker, as telephone systems record; no diarization."""
+    max_speakers: int | None = Field(default=None, ge=1)
+    min_speakers: int | None = Field(default=None, ge=1)
+    num_speakers: int | None = Field(default=None, ge=1)
+    return_timestamps: Annotated[
+        Literal[True, False, "segment", "word"], BeforeValidator(_boolean_from_query)
+    ] = True
+    diarize: bool | None = None
+    """None: where the endpoint can."""
     prompt: str | None = None
+    """Text that steers spelling and names."""
     response_format: Literal["json", "text", "srt", "vtt", "rttm"] = "json"
 
-    @model_validator(mode="after")
-    def _check_language(self) -> InferenceConfig:
-        if self.language is not None:
-            language_code(self.language)
-        return self
+    @field_validator("language")
+    @classmethod
+    def _to_code(cls, language: str | None) -> str | None:
+        return None if language is None else language_code(language)
 
-    @model_validator(mode="after")
-    def _check_speaker_counts(self) -> InferenceConfig:
-        low, high, exact = self.min_speakers, self.max_speakers, self.num_speakers
+    @field_validator("num_speakers", "min_speakers", "max_speakers")
+    @classmethod
+    def _check_channels(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count is not None and info.data.get("channels") == "speakers":
+            raise ValueError("not with channels: 'speakers', where the channels are the speakers")
+        return count
+
+    @field_validator("min_speakers")
+    @classmethod
+    def _check_minimum(cls, low: int | None, info: ValidationInfo) -> int | None:
+        high = info.data.get("max_speakers")
         if low is not None and high is not None and low > high:
             raise ValueError(
-                f"min_speakers: {low} is more than max_speakers: {high}; give min_speakers <= max_speakers"
+                f"{low} is more than max_speakers: {high}; give min_speakers <= max_speakers"
             )
-        if exact is not None and not (low or 1) <= exact <= (high or exact):
-            raise ValueError(
-                f"num_speakers: {exact} lies outside min_speakers: {low} to max_speakers: {high}"
-            )
-        return self
+        return low
 
-    @model_validator(mode="after")
-    def _check_channels(self) -> InferenceConfig:
-        if self.channels == "speakers":
-            for name in ("num_speakers", "min_speakers", "max_speakers"):
-                if getattr(self, name) is not None:
-                    raise ValueError(
-                        f"{name}: not with channels: 'speakers', where the channels are the speakers"
-                    )
-            if self.diarize is False:
-                raise ValueError(
-                    "diarize: false contradicts channels: 'speakers'; leave one of them out"
-                )
-        return self
+    @field_validator("num_speakers")
+    @classmethod
+    def _check_range(cls, exact: int | None, info: ValidationInfo) -> int | None:
+        low, high = info.data.get("min_speakers"), info.data.get("max_speakers")
+        if exact is not None and not (low or 1) <= exact <= (high or exact):
+            raise ValueError(f"{exact} lies outside min_speakers: {low} to max_speakers: {high}")
+        return exact
+
+    @field_validator("diarize")
+    @classmethod
+    def _check_diarize(cls, diarize: bool | None, info: ValidationInfo) -> bool | None:
+        if diarize is False and info.data.get("channels") == "speakers":
+            raise ValueError("false contradicts channels: 'speakers'; leave one of them out")
+        return diarize
 
     @classmethod
     def from_parameters(cls, parameters: Any) -> tuple[InferenceConfig, list[str]]:
-        """Validate a request's `parameters`: the configuration, and a warning for each name that is not known.
+        """Validate a request's `parameters`.
+
+        Returns:
+            The configuration, and a warning for each name that is not known.
 
         Raises:
-            ValueError: naming each field that is wrong, what was given and what is allowed.
+            InvalidRequest: naming each field that is wrong, what was given and what is allowed; its
+                `field` and `code` are those of the first.
         """
         if parameters is None:
             parameters = {}
         if not isinstance(parameters, dict):
-            raise ValueError(f"parameters: expected an object, got {type(parameters).__name__}")
-        unknown = [str(name)[:80] for name in parameters if name not in cls.model_fields]
+            given = type(parameters).__name__
+            raise InvalidRequest("parameters", "invalid_type", f"expected an object, got {given}")
+        known = {name: value for name, value in parameters.items() if name in cls.model_fields}
+        unknown = [
+            str(name)[:MAX_QUOTE_CHARACTERS] for name in parameters if name not in cls.model_fields
+        ]
         try:
-            config = cls.model_validate(
-                {key: value for key, value in parameters.items() if key in cls.model_fields}
-            )
+            config = cls.model_validate(known)
         except ValidationError as error:
-            raise ValueError("; ".join(_describe(problem) for problem in error.errors())) from None
+            first, *others = (_invalid_request(problem) for problem in error.errors())
+            message = "; ".join([first.message, *map(str, others)])
+            raise InvalidRequest(first.field, first.code, message) from None
         return config, [f"parameters: unknown parameter {name!r} was ignored" for name in unknown]
 
 
-def _describe(problem: Any) -> str:
-    message = str(problem["msg"]).removeprefix("Value error, ")
-    if not problem["loc"]:
-        return message
+def _invalid_request(problem: ErrorDetails) -> InvalidRequest:
+    field = f"parameters.{problem['loc'][0]}"
+    if problem["type"] == "value_error":
+        # Of a validator above: it has said what was given.
+        return InvalidRequest(field, "invalid_value", str(problem["ctx"]["error"]))
+    is_type = problem["type"].endswith(("_type", "_parsing", "_from_float"))
     given = repr(problem["input"])
-    return f"parameters.{problem['loc'][0]}: {message} (got {given if len(given) <= 80 else given[:80] + '…'})"
+    if len(given) > MAX_QUOTE_CHARACTERS:
+        given = given[:MAX_QUOTE_CHARACTERS] + "…"
+    code = "invalid_type" if is_type else "invalid_value"
+    return InvalidRequest(field, code, f"{problem['msg']} (got {given})")

@@ -10,12 +10,15 @@ class InvalidRequest(ValueError):
         """
         Args:
             field: "inputs", or "parameters.NAME".
-            code: a short constant for programs: "missing", "invalid_type", "invalid_value", "too_large",
-                "too_long", "unreadable", "unavailable".
+            code: a short constant for programs: "missing", "invalid_type", "invalid_value",
+                "too_large", "too_long", "unreadable", "unavailable".
             message: what was given and what is allowed, for a person.
         """
-        super().__init__(f"{field}: {message}")
+        super().__init__(field, code, message)
         self.field, self.code, self.message = field, code, message
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
 
 
 class ModelUnavailable(RuntimeError):

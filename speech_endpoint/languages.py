@@ -9,7 +9,7 @@ def language_code(language: str) -> str:
     Raises:
         ValueError: Whisper has no such language.
     """
-    # Imported where it is needed: it takes most of a second, and `config` needs it for a named language alone.
+    # Imported here because it takes most of a second, which only requests that name one need spend.
     from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
     name = language.strip().lower()
@@ -18,6 +18,6 @@ def language_code(language: str) -> str:
     if name in TO_LANGUAGE_CODE:
         return str(TO_LANGUAGE_CODE[name])
     raise ValueError(
-        f"language: {language[:40]!r} is not a language of Whisper; give a code or an English name, e.g. "
+        f"{language[:40]!r} is not a language of Whisper; give a code or an English name, e.g. "
         f"{', '.join(repr(code) for code in list(LANGUAGES)[:6])}, 'english', or null to detect it"
     )

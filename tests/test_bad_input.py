@@ -60,28 +60,10 @@ def test_zero_samples(handler, wav) -> None:
         handler({"inputs": wav(np.zeros(0))})
 
 
-@pytest.mark.parametrize(
-    ("parameters", "says"),
-    [
-        ({"batch_size": 0}, "batch_size.*greater than or equal to 1"),
-        ({"min_speakers": 3, "max_speakers": 2}, "min_speakers: 3 is more than max_speakers: 2"),
-        ({"language": "klingon"}, "language: 'klingon'"),
-        ({"task": "summarise"}, "task.*'transcribe' or 'translate'"),
-        ({"chunk_length_s": 60}, "chunk_length_s.*less than or equal to 30"),
-        ({"response_format": "docx"}, "response_format"),
-        ({"num_speakers": "many"}, "num_speakers"),
-        ([1, 2], "parameters: expected an object"),
-    ],
-)
-def test_parameters_that_are_wrong(handler, data: Path, parameters: object, says: str) -> None:
-    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
-    with pytest.raises(ValueError, match=says):
-        handler({"inputs": audio, "parameters": parameters})
-
-
-def test_two_wrong_parameters_are_both_named(handler, data: Path) -> None:
-    with pytest.raises(ValueError, match=r"batch_size.*chunk_length_s"):
-        handler({"inputs": b"RIFF", "parameters": {"batch_size": 0, "chunk_length_s": 0}})
+def test_wrong_parameters_reach_the_caller_by_name(handler) -> None:
+    parameters = {"batch_size": 0, "language": "klingon"}
+    with pytest.raises(ValueError, match=r"parameters\.batch_size: .*; parameters\.language: "):
+        handler({"inputs": b"RIFF", "parameters": parameters})
 
 
 def test_strings_of_a_query_are_understood(handler, data: Path) -> None:
@@ -105,11 +87,11 @@ def test_diarize_without_a_pipeline(data: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("ASSISTANT_MODEL", raising=False)
     plain = EndpointHandler(str(REPOSITORY))
     audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
-    with pytest.raises(ValueError, match="DIARIZATION_MODEL"):
+    with pytest.raises(ValueError, match=r"parameters\.diarize: .*DIARIZATION_MODEL"):
         plain({"inputs": audio, "parameters": {"diarize": True}})
-    with pytest.raises(ValueError, match="ASSISTANT_MODEL"):
+    with pytest.raises(ValueError, match=r"parameters\.assisted: .*ASSISTANT_MODEL"):
         plain({"inputs": audio, "parameters": {"assisted": True}})
-    with pytest.raises(ValueError, match="English only"):
+    with pytest.raises(ValueError, match=r"parameters\.task: .*English only"):
         plain({"inputs": audio, "parameters": {"task": "translate"}})
     answer = plain({"inputs": audio})
     assert "loan" in answer["text"] and answer["speakers"] == []

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from speech_endpoint.config import ModelSettings
+from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
 from speech_endpoint.whisper.backends.cpu import pick_device
 
@@ -53,10 +53,9 @@ class Diarizer:
         """The diarizer that the environment names, or None."""
         if settings.diarization_model is None:
             return None
-        token = settings.hf_token.get_secret_value() if settings.hf_token else None
         return cls(
-            settings.local_or_hub(settings.diarization_model, repository),
-            token=token,
+            resolve_model(settings.diarization_model, repository),
+            token=settings.token,
             device=settings.device,
         )
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from speech_endpoint.audio.vad import Speech, VoiceActivity, padded, voiced_regions
 from speech_endpoint.audio.windows import Window, pack_windows, uncovered
-from speech_endpoint.config import InferenceConfig, ModelSettings
-from speech_endpoint.languages import language_code
+from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
+from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Chunk, Word
 from speech_endpoint.transcription.word_timing import hold_in_speech, shorten_first_words
 from speech_endpoint.whisper.alignment import timed_words
@@ -86,8 +86,7 @@ class Transcriber:
     def __init__(self, settings: ModelSettings, repository: str) -> None:
         device = pick_device(settings.device)
         precision = pick_precision(settings.dtype, settings.quantization, device)
-        token = settings.hf_token.get_secret_value() if settings.hf_token else None
-        checkpoint = load_checkpoint(settings.local_or_hub(settings.asr_model, repository), token)
+        checkpoint = load_checkpoint(resolve_model(settings.asr_model, repository), settings.token)
         self.vocabulary = Vocabulary(checkpoint)
         self.loop = DecodingLoop(
             LogMel(checkpoint.extractor, device),
@@ -98,7 +97,7 @@ class Transcriber:
         self.drafter: Drafter | None = None
         if settings.assistant_model:
             assistant = load_checkpoint(
-                settings.local_or_hub(settings.assistant_model, repository), token
+                resolve_model(settings.assistant_model, repository), settings.token
             )
             self.drafter = Drafter(assistant, self.vocabulary, checkpoint, device, precision)
         self.encode_text = checkpoint.encode_text
@@ -108,7 +107,7 @@ class Transcriber:
         """Transcribe a waveform, (samples,), float32, 16 kHz.
 
         Raises:
-            ValueError: a parameter that this model cannot serve.
+            InvalidRequest: a parameter that this model cannot serve.
         """
         result = Transcription()
         self.check(config)
@@ -137,27 +136,23 @@ class Transcriber:
         return result
 
     def check(self, config: InferenceConfig) -> None:
-        """Raise ValueError for what this model cannot do."""
+        """Raise InvalidRequest for what this model cannot do."""
         if config.assisted and self.drafter is None:
-            raise ValueError(
-                "parameters.assisted: true needs a drafting model; set ASSISTANT_MODEL on the endpoint"
+            raise _unavailable(
+                "assisted", "true needs a drafting model; set ASSISTANT_MODEL on the endpoint"
             )
-        language = language_code(config.language) if config.language else None
+        english_only = "needs a multilingual model; this one knows English only"
+        language = config.language
         if not self.vocabulary.multilingual:
             if config.task == "translate":
-                raise ValueError(
-                    "parameters.task: 'translate' needs a multilingual model; this one knows English only"
-                )
+                raise _unavailable("task", f"'translate' {english_only}")
             if language not in (None, "en"):
-                raise ValueError(
-                    f"parameters.language: {language!r} needs a multilingual model; this one knows English only"
-                )
+                raise _unavailable("language", f"{language!r} {english_only}")
         elif language is not None and language not in self.vocabulary.languages:
-            raise ValueError(f"parameters.language: this model does not know {language!r}")
+            raise _unavailable("language", f"this model does not know {language!r}")
 
     def _job_of(self, config: InferenceConfig, warnings: list[str]) -> Job:
         """A job with the options of a request, and no audio yet."""
-        language = language_code(config.language) if config.language else None
         previous: tuple[int, ...] = ()
         if config.prompt and config.prompt.strip():
             tokens = self.encode_text(" " + config.prompt.strip())
@@ -166,7 +161,11 @@ class Transcriber:
                     f"prompt: {len(tokens)} tokens; only its last {PROMPT_TOKENS} are used"
                 )
             previous = tuple(tokens[-PROMPT_TOKENS:])
-        return Job(0, (), language, config.task, previous)
+        return Job(0, (), config.language, config.task, previous)
+
+
+def _unavailable(parameter: str, message: str) -> InvalidRequest:
+    return InvalidRequest(f"parameters.{parameter}", "unavailable", message)
 
 
 class Recording:
