@@ -106,11 +106,10 @@ class Ours(Engine):
         with looks(self.looks):
             result = self.transcriber(prepared, self.config)
         words = tuple(
-            SaidWord(w.text, w.start, w.end) for chunk in result.chunks for w in chunk.words
+            SaidWord(w.text, w.start, w.end) for segment in result.segments for w in segment.words
         )
-        return Heard(
-            "".join(chunk.text for chunk in result.chunks), words, figures=result.figures()
-        )
+        text = "".join(segment.text for segment in result.segments)
+        return Heard(text, words, figures=result.timings_s | result.stats())
 
 
 class FasterWhisper(Engine):

@@ -1,211 +1,205 @@
-"""Who said which word: words joined with speaker turns. Pure: no model, no audio. All times are seconds."""
+"""Who said which word: words meet speaker turns. Pure; all times are seconds."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import accumulate, groupby
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
+from speech_endpoint.intervals import Coverage, Interval, simultaneous
 from speech_endpoint.transcript import (
     SENTENCE_ENDS,
-    AttributedWord,
-    Chunk,
+    Diarization,
+    Segment,
     SpeakerTurn,
-    SpokenTurn,
+    Turn,
     Word,
 )
 
-ONLY_SPEAKER = "SPEAKER_00"
-# Speech of one sentence flows on with gaps below this; a back-channel ("mhm") is set off by longer ones.
-PAUSE_S = 0.3
-# Two speakers are said to overlap from here on; shorter overlaps are the diarization's frame edges.
+DEFAULT_SPEAKER = "SPEAKER_00"
+"""Who says everything where the diarization finds nobody."""
+MAX_CLAUSE_GAP_S = 0.3
+"""Words of one clause follow one another within this; a back-channel ("mhm") is set off by more."""
 MIN_OVERLAP_S = 0.1
-# Shares of a word that differ by less are equal.
+"""Speakers overlap from here on; shorter overlaps are frame edges of the diarization."""
 EQUAL_S = 1e-9
+"""Durations that differ by less are equal."""
 CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
 
 
-class Timeline:
-    """The time that a set of intervals covers; every question is answered by binary search."""
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """A transcript with speakers. Words, turns and speaker turns bear the same names.
 
-    def __init__(self, intervals: Iterable[tuple[float, float]]) -> None:
-        self.starts: list[float] = []
-        self.ends: list[float] = []
-        for start, end in sorted(intervals):
-            if self.ends and start <= self.ends[-1]:
-                self.ends[-1] = max(self.ends[-1], end)
-            else:
-                self.starts.append(start)
-                self.ends.append(end)
-        lengths = (end - start for start, end in zip(self.starts, self.ends, strict=True))
-        self._covered = [0.0, *accumulate(lengths)]
+    Speakers are named SPEAKER_00, SPEAKER_01, … in the order of their first words; those who say no
+    word that was transcribed come last, in the order of their first speaker turns.
+    """
 
-    def covered(self, start: float, end: float) -> float:
-        """Seconds between `start` and `end` that the intervals cover."""
-        return max(0.0, self._covered_until(end) - self._covered_until(start))
-
-    def distance(self, start: float, end: float) -> float:
-        """Seconds from [start, end] to the nearest interval; 0 where they touch."""
-        n = bisect_right(self.starts, start)
-        after = self.starts[n] - end if n < len(self.starts) else float("inf")
-        before = start - self.ends[n - 1] if n else float("inf")
-        return max(0.0, min(after, before))
-
-    def _covered_until(self, time: float) -> float:
-        n = bisect_right(self.starts, time)
-        return self._covered[n] - max(0.0, self.ends[n - 1] - time) if n else 0.0
+    segments: tuple[Segment, ...]
+    """Each with one speaker: segments are cut where the speaker changes."""
+    turns: tuple[Turn, ...]
+    """Every word once, in order."""
+    speaker_turns: tuple[SpeakerTurn, ...]
+    """When each speaker talks; turns of different speakers may overlap."""
 
 
-def attribute_words(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> list[AttributedWord]:
-    """Every word of `chunks`, in order, with its speaker; one-word slips at the turns' borders are mended.
+def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribution:
+    """Give every word to a speaker of the diarization.
+
+    A word goes to whoever talks for most of it, by the exclusive turns; single words that slipped
+    across a change of speaker are then returned to their sentences.
 
     Args:
-        chunks: the transcript.
-        turns: who speaks when; exclusive turns serve best. None at all: one speaker said everything.
+        segments: in order.
+        diarization: its labels may be any strings. Without turns, one speaker says everything.
     """
-    return numbered_by_appearance(smooth_speakers(nearest_speakers(chunks, turns)))
+    words = [word for segment in segments for word in segment.words]
+    numbers = [n for n, segment in enumerate(segments) for _ in segment.words]
+    spoken = smooth_speakers(nearest_speakers(words, diarization.exclusive_turns))
+    return _named(segments, list(zip(numbers, spoken, strict=True)), diarization.turns)
 
 
-def numbered_by_appearance(words: Sequence[AttributedWord]) -> list[AttributedWord]:
-    """The words with their speakers renamed: who says the first word is SPEAKER_00, the next SPEAKER_01, …"""
-    names = {
-        speaker: f"SPEAKER_{n:02d}"
-        for n, speaker in enumerate(dict.fromkeys(word.speaker for word in words))
-    }
-    return [replace(word, speaker=names[word.speaker]) for word in words]
+def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
+    """Merge the transcripts of channels that hold one speaker each.
 
+    Words of several channels interleave in the order of their starts; a segment is cut where words
+    of another come between its own.
 
-def words_without_speakers(chunks: Sequence[Chunk]) -> list[AttributedWord]:
-    """Every word of `chunks`, in order."""
-    return [
-        AttributedWord(word, None, n, chunk.language)
-        for n, chunk in enumerate(chunks)
-        for word in chunk.words
-    ]
-
-
-def words_of_channels(
-    channels: Sequence[Sequence[Chunk]],
-) -> tuple[list[AttributedWord], list[SpeakerTurn]]:
-    """The words of channels that each hold one speaker, in order of their starts, and when they were said."""
-    said = [(chunk, str(speaker)) for speaker, chunks in enumerate(channels) for chunk in chunks]
-    words = [
-        AttributedWord(word, who, n, chunk.language)
-        for n, (chunk, who) in enumerate(said)
-        for word in chunk.words
-    ]
-    words = numbered_by_appearance(sorted(words, key=lambda said: said.word.start))
-    return words, [SpeakerTurn(w.speaker or ONLY_SPEAKER, w.word.start, w.word.end) for w in words]
-
-
-def nearest_speakers(chunks: Sequence[Chunk], turns: Sequence[SpeakerTurn]) -> list[AttributedWord]:
-    """Every word with the speaker who talks for most of it, or else with the nearest one in time.
-
-    Equal shares go to the speaker who was heard first. Costs O(words * speakers * log(turns)).
+    Args:
+        channels: the segments of each channel, in order.
     """
-    timelines = {
-        speaker: Timeline((turn.start, turn.end) for turn in turns if turn.speaker == speaker)
-        for speaker in dict.fromkeys(
-            turn.speaker for turn in sorted(turns, key=lambda turn: turn.start)
-        )
-    }
-    return [
-        AttributedWord(word, _nearest(word, timelines), number, chunk.language)
-        for number, chunk in enumerate(chunks)
-        for word in chunk.words
+    labelled = [
+        (str(channel), segment) for channel, part in enumerate(channels) for segment in part
     ]
+    placed = [
+        (n, replace(word, speaker=label))
+        for n, (label, segment) in enumerate(labelled)
+        for word in segment.words
+    ]
+    placed.sort(key=lambda pair: pair[1].start)
+    talking = _coverage_by_speaker(
+        SpeakerTurn(label, word.start, word.end)
+        for label, segment in labelled
+        for word in segment.words
+    )
+    speaker_turns = [
+        SpeakerTurn(label, interval.start, interval.end)
+        for label, coverage in talking.items()
+        for interval in coverage.intervals
+    ]
+    speaker_turns.sort(key=lambda turn: turn.start)
+    return _named([segment for _, segment in labelled], placed, speaker_turns)
 
 
-def _nearest(word: Word, timelines: dict[str, Timeline]) -> str:
-    best, best_share, best_distance = ONLY_SPEAKER, -1.0, float("inf")
-    for speaker, timeline in timelines.items():
-        share = timeline.covered(word.start, word.end)
-        distance = timeline.distance(word.start, word.end)
-        if share > best_share + EQUAL_S or (
-            share >= best_share - EQUAL_S and distance < best_distance - EQUAL_S
-        ):
+def nearest_speakers(words: Sequence[Word], turns: Iterable[SpeakerTurn]) -> list[Word]:
+    """Label every word with the speaker who talks for most of it, or else with the nearest in time.
+
+    Equal shares go to the speaker who talks first. Costs O(words * speakers * log(turns)).
+    """
+    talking = _coverage_by_speaker(turns)
+    return [replace(word, speaker=_nearest(word, talking)) for word in words]
+
+
+def smooth_speakers(words: Sequence[Word]) -> list[Word]:
+    """Give a single word back to the speaker whose sentence it belongs to.
+
+    Diarization and word times each err by a tenth of a second or two, so that the word at a change
+    of speaker slips to the wrong side. It moves where the sentence says so and neither a pause nor
+    punctuation sets it off: "mhm," keeps its speaker.
+    """
+    smoothed = list(words)
+    for n in range(1, len(words) - 1):
+        speaker = _smoothed_speaker(smoothed[n - 1], words[n], words[n + 1])
+        if speaker != words[n].speaker:
+            smoothed[n] = replace(words[n], speaker=speaker)
+    return smoothed
+
+
+def _coverage_by_speaker(turns: Iterable[SpeakerTurn]) -> dict[str, Coverage]:
+    """When each speaker talks, in the order of their first turns."""
+    intervals: dict[str, list[Interval]] = {}
+    for turn in sorted(turns, key=lambda turn: turn.start):
+        intervals.setdefault(turn.speaker, []).append(Interval(turn.start, turn.end))
+    return {speaker: Coverage(own) for speaker, own in intervals.items()}
+
+
+def _nearest(word: Word, talking: Mapping[str, Coverage]) -> str:
+    best, best_share, best_distance = DEFAULT_SPEAKER, -1.0, float("inf")
+    for speaker, coverage in talking.items():
+        share = coverage.covered_s(word.start, word.end)
+        distance = coverage.distance_s(word.start, word.end)
+        is_larger = share > best_share + EQUAL_S
+        is_equal = share >= best_share - EQUAL_S
+        if is_larger or (is_equal and distance < best_distance - EQUAL_S):
             best, best_share, best_distance = speaker, share, distance
     return best
 
 
-def smooth_speakers(words: Sequence[AttributedWord]) -> list[AttributedWord]:
-    """Give a single word back to the speaker whose sentence it belongs to.
-
-    Diarization and word times each err by a tenth of a second or two, so the word at a border slips to the wrong
-    side. It moves where the sentence says so and no pause or punctuation sets it off; "mhm," keeps its speaker.
-    """
-    smoothed = list(words)
-    for n in range(1, len(words) - 1):
-        owner = _owner(smoothed[n - 1], words[n], words[n + 1])
-        if owner != words[n].speaker:
-            smoothed[n] = replace(words[n], speaker=owner)
-    return smoothed
-
-
-def _owner(before: AttributedWord, word: AttributedWord, after: AttributedWord) -> str | None:
+def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
     """The speaker of `word`, judged by its neighbours."""
-    joined_before = _flows(before, word)
-    joined_after = _flows(word, after)
+    joined_before = _same_clause(before, word)
+    joined_after = _same_clause(word, after)
     # An island within another's sentence: "how | are | you".
     if before.speaker == after.speaker:
         return before.speaker if joined_before and joined_after else word.speaker
     # The last word of a sentence: "how are | you? Fine".
-    if word.speaker == after.speaker and joined_before and word.word.ends_sentence:
+    if word.speaker == after.speaker and joined_before and word.ends_sentence:
         return before.speaker
     # The first word of a sentence: "Thanks. And | you too".
-    if word.speaker == before.speaker and joined_after and before.word.ends_sentence:
+    if word.speaker == before.speaker and joined_after and before.ends_sentence:
         return after.speaker
     return word.speaker
 
 
-def _flows(first: AttributedWord, second: AttributedWord) -> bool:
-    """Whether one clause runs from `first` to `second`: no punctuation between them and no pause."""
-    return second.word.start - first.word.end < PAUSE_S and not first.word.text.rstrip().endswith(
-        CLAUSE_ENDS
-    )
+def _same_clause(first: Word, second: Word) -> bool:
+    """Whether neither punctuation nor a pause stands between two consecutive words."""
+    gap_s = second.start - first.end
+    return gap_s < MAX_CLAUSE_GAP_S and not first.text.rstrip().endswith(CLAUSE_ENDS)
 
 
-def spoken_turns(words: Sequence[AttributedWord], turns: Sequence[SpeakerTurn]) -> list[SpokenTurn]:
-    """Consecutive words of one speaker, as turns; a turn ends where the speaker changes, also inside a chunk.
+def _named(
+    segments: Sequence[Segment],
+    placed: Sequence[tuple[int, Word]],
+    speaker_turns: Sequence[SpeakerTurn],
+) -> Attribution:
+    """Name the speakers, then cut segments and group turns.
 
     Args:
-        words: in order; each appears in exactly one turn.
-        turns: the regular (overlapping) turns of the diarization: where two of them meet, `overlap` is set.
+        segments: whose language and scores the words' segments carry on.
+        placed: in order, labelled words, each with the index of its segment.
+        speaker_turns: in order, under the same labels; where they overlap, so do the turns.
     """
-    simultaneous = Timeline(_simultaneous_speech(turns))
-    spoken = []
-    for speaker, group in groupby(words, key=lambda word: word.speaker):
-        turn = SpokenTurn(speaker or ONLY_SPEAKER, tuple(word.word for word in group))
-        spoken.append(
-            replace(turn, overlap=simultaneous.covered(turn.start, turn.end) > MIN_OVERLAP_S)
-        )
-    return spoken
+    names = _speaker_names([word for _, word in placed], speaker_turns)
+    placed = [(n, replace(word, speaker=names[word.speaker])) for n, word in placed]
+    named_turns = tuple(replace(turn, speaker=names[turn.speaker]) for turn in speaker_turns)
+    turns = _group_turns([word for _, word in placed], named_turns)
+    return Attribution(_cut_segments(segments, placed), turns, named_turns)
 
 
-def _simultaneous_speech(turns: Sequence[SpeakerTurn]) -> Iterable[tuple[float, float]]:
-    """The intervals in which two or more speakers talk."""
-    events: list[tuple[float, int]] = []
-    for speaker in {turn.speaker for turn in turns}:
-        timeline = Timeline((turn.start, turn.end) for turn in turns if turn.speaker == speaker)
-        events += [(start, 1) for start in timeline.starts] + [(end, -1) for end in timeline.ends]
-    talking, since = 0, 0.0
-    for time, change in sorted(events):
-        if talking >= 2 and time > since:
-            yield since, time
-        talking, since = talking + change, time
+def _speaker_names(
+    words: Iterable[Word], speaker_turns: Iterable[SpeakerTurn]
+) -> dict[str | None, str]:
+    """The name of each label; see `Attribution`. Nothing else names speakers."""
+    of_words = [word.speaker for word in words]
+    of_turns = [turn.speaker for turn in sorted(speaker_turns, key=lambda turn: turn.start)]
+    labels = dict.fromkeys([*of_words, *of_turns])
+    return {label: f"SPEAKER_{n:02d}" for n, label in enumerate(labels)}
 
 
-def split_chunks_at_speaker_changes(
-    words: Sequence[AttributedWord],
-) -> list[tuple[Chunk, str | None]]:
-    """The transcript's chunks, each cut where its speaker changes; (chunk, speaker) in order."""
-    pieces = []
-    for (_, speaker, language), group in groupby(
-        words, key=lambda word: (word.chunk, word.speaker, word.language)
-    ):
-        piece = tuple(word.word for word in group)
-        pieces.append(
-            (Chunk(piece, piece[0].start, max(word.end for word in piece), language), speaker)
-        )
-    return pieces
+def _cut_segments(
+    segments: Sequence[Segment], placed: Iterable[tuple[int, Word]]
+) -> tuple[Segment, ...]:
+    """Runs of consecutive words of one segment and one speaker."""
+    runs = groupby(placed, key=lambda pair: (pair[0], pair[1].speaker))
+    return tuple(replace(segments[n], words=tuple(word for _, word in run)) for (n, _), run in runs)
+
+
+def _group_turns(words: Iterable[Word], speaker_turns: Iterable[SpeakerTurn]) -> tuple[Turn, ...]:
+    """Runs of consecutive words of one speaker; a turn may begin or end within a segment."""
+    crosstalk = Coverage(simultaneous(_coverage_by_speaker(speaker_turns).values()))
+    turns = []
+    for speaker, run in groupby(words, key=lambda word: word.speaker):
+        turn = Turn(speaker or DEFAULT_SPEAKER, tuple(run))
+        overlap = crosstalk.covered_s(turn.start, turn.end) > MIN_OVERLAP_S
+        turns.append(replace(turn, overlap=overlap))
+    return tuple(turns)

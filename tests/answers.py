@@ -29,7 +29,18 @@ def check_answer(answer: dict[str, Any]) -> None:
             _check_times(turn["words"], duration)
         for before, after in itertools.pairwise(answer["speakers"]):
             assert before["speaker"] != after["speaker"]
+        _check_speakers(answer)
     assert bool(answer["text"]) == bool(answer["chunks"]) == bool(answer["words"])
+
+
+def _check_speakers(answer: dict[str, Any]) -> None:
+    """Words, chunks and turns bear the same names, numbered in the order of their first words."""
+    by_turn = [turn["speaker"] for turn in answer["speakers"] for _ in turn["words"]]
+    by_chunk = [chunk["speaker"] for chunk in answer["chunks"] for _ in chunk["words"]]
+    by_word = [word["speaker"] for word in answer["words"]]
+    assert by_turn == by_chunk == by_word
+    names = list(dict.fromkeys(by_word))
+    assert names == [f"SPEAKER_{n:02d}" for n in range(len(names))]
 
 
 def _check_times(parts: list[dict[str, Any]], duration: float) -> None:

@@ -36,7 +36,7 @@ def test_twenty_minutes_of_silence_have_no_words(handler, wav) -> None:
         {"inputs": wav(np.zeros(20 * 60 * 16_000)), "parameters": {"return_timestamps": "word"}}
     )
     check_answer(answer)
-    assert answer["text"] == "" and answer["timings"]["steps"] == 0
+    assert answer["text"] == "" and answer["stats"]["steps"] == 0
 
 
 def test_twenty_minutes_of_conversation_in_three_gigabytes(

@@ -1,12 +1,15 @@
-"""Transcribe and diarize the phone call that the pyannote.audio wheel carries, and print it as a conversation."""
+"""Print a recording as a conversation: a file, or the phone call in the pyannote.audio wheel."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import sys
+import textwrap
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
@@ -21,21 +24,32 @@ def phone_call() -> bytes:
     return Path(package.submodule_search_locations[0], "sample", "sample.wav").read_bytes()
 
 
+def listing(turns: Iterable[dict[str, Any]]) -> str:
+    """Turns of an answer for a terminal: time, speaker, words, wrapped."""
+    lines = []
+    for turn in turns:
+        start, end = turn["timestamp"]
+        head = f"{start:7.2f} – {end:6.2f}  {turn['speaker']}  "
+        text = turn["text"].strip()
+        lines.append(
+            textwrap.fill(text, 100, initial_indent=head, subsequent_indent=" " * len(head))
+        )
+    return "\n".join(lines)
+
+
 def main() -> None:
     from handler import EndpointHandler
-    from speech_endpoint.output.formats import listing
-    from speech_endpoint.output.response import AnswerTurn
 
     audio = Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else phone_call()
     handler = EndpointHandler(str(REPOSITORY))
     started = time.perf_counter()
     answer = handler({"inputs": audio, "parameters": {"return_timestamps": "word"}})
     seconds = time.perf_counter() - started
-    print(listing([AnswerTurn.model_validate(turn) for turn in answer["speakers"]]))
-    voices = {turn["speaker"] for turn in answer["speakers"]}
+    print(listing(answer["speakers"]))
+    speakers = {turn["speaker"] for turn in answer["speakers"]}
     print(
         f"\n{answer['duration']:.1f} s of audio in {seconds:.1f} s: "
-        f"{len(answer['words'])} words, {len(voices)} speakers, language {answer['language']}"
+        f"{len(answer['words'])} words, {len(speakers)} speakers, language {answer['language']}"
     )
 
 

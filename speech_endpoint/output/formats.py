@@ -1,114 +1,121 @@
-"""A transcript as text, subtitles (SRT, WebVTT) or RTTM, for a person or another program to read."""
+"""A transcript as text, subtitles (SRT, WebVTT) or RTTM, for people and other programs."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from speech_endpoint.output.response import AnswerChunk, AnswerTurn, Transcript
+from speech_endpoint.transcript import Segment, Transcript, Turn
 
-LINE_CHARACTERS = 42
-SUBTITLE_CHARACTERS = 2 * LINE_CHARACTERS
-SUBTITLE_S = 6.0
+MAX_LINE_CHARACTERS = 42
+MAX_CUE_CHARACTERS = 2 * MAX_LINE_CHARACTERS
+MAX_CUE_S = 6.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """One subtitle: what is on the screen from `start` to `end`, seconds."""
+
+    start: float
+    end: float
+    text: str
 
 
 def render(transcript: Transcript, response_format: str) -> str:
-    """`transcript` in a format of `RENDERINGS`."""
-    return RENDERINGS[response_format](transcript)
+    """Write `transcript` in one of `FORMATS`: "text", "srt", "vtt" or "rttm"."""
+    return FORMATS[response_format](transcript)
 
 
-def as_text(transcript: Transcript) -> str:
-    """One line a turn, with time and speaker; without diarization the text alone."""
-    if not transcript.speakers:
-        return transcript.text.strip() + "\n" if transcript.text.strip() else ""
+def to_text(transcript: Transcript) -> str:
+    """One line a turn, with its time and speaker; without diarization the text alone."""
+    if not transcript.turns:
+        text = transcript.text.strip()
+        return f"{text}\n" if text else ""
+    # Tenths of a second are enough here: the last two digits go.
     return "".join(
-        f"[{_clock(turn.timestamp[0], '.')[:-2]}] {turn.speaker}: {turn.text.strip()}\n"
-        for turn in transcript.speakers
+        f"[{format_timestamp(turn.start)[:-2]}] {turn.speaker}: {turn.text.strip()}\n"
+        for turn in transcript.turns
     )
 
 
-def as_srt(transcript: Transcript) -> str:
-    """SubRip."""
+def to_srt(transcript: Transcript) -> str:
+    """SubRip: numbered cues; the speaker stands before the text."""
+    blocks = []
+    for n, cue in enumerate(_labelled_cues(transcript, "{speaker}: "), start=1):
+        start, end = format_timestamp(cue.start, ","), format_timestamp(cue.end, ",")
+        blocks.append(f"{n}\n{start} --> {end}\n{cue.text}\n\n")
+    return "".join(blocks)
+
+
+def to_vtt(transcript: Transcript) -> str:
+    """WebVTT: speakers are voice spans (https://www.w3.org/TR/webvtt1/)."""
+    blocks = ["WEBVTT\n\n"]
+    for cue in _labelled_cues(transcript, "<v {speaker}>", escape=_escape):
+        start, end = format_timestamp(cue.start), format_timestamp(cue.end)
+        blocks.append(f"{start} --> {end}\n{cue.text}\n\n")
+    return "".join(blocks)
+
+
+def to_rttm(transcript: Transcript) -> str:
+    """Rich Transcription Time Marked (NIST): one line of ten fields a turn."""
     return "".join(
-        f"{n}\n{_clock(start, ',')} --> {_clock(end, ',')}\n{text}\n\n"
-        for n, (start, end, text) in enumerate(_subtitles(transcript, "{speaker}: "), start=1)
+        f"SPEAKER audio 1 {turn.start:.3f} {turn.end - turn.start:.3f}"
+        f" <NA> <NA> {turn.speaker} <NA> <NA>\n"
+        for turn in transcript.turns
     )
 
 
-def as_vtt(transcript: Transcript) -> str:
-    """WebVTT; speakers are voice spans."""
-    cues = "".join(
-        f"{_clock(start, '.')} --> {_clock(end, '.')}\n{text}\n\n"
-        for start, end, text in _subtitles(transcript, "<v {speaker}>", escape=True)
-    )
-    return "WEBVTT\n\n" + cues
-
-
-def as_rttm(transcript: Transcript) -> str:
-    """Rich Transcription Time Marked (NIST): a line a turn."""
-    lines = []
-    for turn in transcript.speakers:
-        start, end = turn.timestamp
-        lines.append(
-            f"SPEAKER audio 1 {start:.3f} {end - start:.3f} <NA> <NA> {turn.speaker} <NA> <NA>\n"
-        )
-    return "".join(lines)
-
-
-RENDERINGS: dict[str, Callable[[Transcript], str]] = {
-    "text": as_text,
-    "srt": as_srt,
-    "vtt": as_vtt,
-    "rttm": as_rttm,
+FORMATS: dict[str, Callable[[Transcript], str]] = {
+    "text": to_text,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "rttm": to_rttm,
 }
 
 
-def _clock(seconds: float, point: str) -> str:
+def format_timestamp(seconds: float, decimal_marker: str = ".") -> str:
+    """HH:MM:SS and milliseconds, hours always there: "00:01:02.345"."""
     milliseconds = round(seconds * 1000)
-    hours, rest = divmod(milliseconds, 3_600_000)
-    minutes, rest = divmod(rest, 60_000)
-    whole, milliseconds = divmod(rest, 1000)
-    return f"{hours:02d}:{minutes:02d}:{whole:02d}{point}{milliseconds:03d}"
+    hours, milliseconds = divmod(milliseconds, 3_600_000)
+    minutes, milliseconds = divmod(milliseconds, 60_000)
+    whole_seconds, milliseconds = divmod(milliseconds, 1000)
+    return f"{hours:02d}:{minutes:02d}:{whole_seconds:02d}{decimal_marker}{milliseconds:03d}"
 
 
-def _subtitles(
-    transcript: Transcript, label: str, *, escape: bool = False
-) -> list[tuple[float, float, str]]:
-    """Start, end and wrapped text of each subtitle: short enough to read, never across a change of speaker."""
-    subtitles = []
-    for part in transcript.speakers or transcript.chunks:
-        speaker = label.format(speaker=part.speaker) if part.speaker else ""
-        for start, end, text in _short_pieces(part):
-            if escape:
-                text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-            lines = "\n".join(textwrap.wrap(text, LINE_CHARACTERS)) or text
-            subtitles.append((start, end, speaker + lines))
-    return subtitles
+def _labelled_cues(
+    transcript: Transcript, label: str, escape: Callable[[str], str] = str
+) -> Iterator[Cue]:
+    """Cues of at most two wrapped lines, none across a change of speaker.
+
+    Args:
+        transcript: its turns are shown, or its segments where there are none.
+        label: put before each cue that has a speaker; "{speaker}" is replaced.
+        escape: makes text safe for the format.
+    """
+    for part in transcript.turns or transcript.segments:
+        prefix = label.format(speaker=part.speaker) if part.speaker else ""
+        for cue in _cues(part):
+            text = escape(cue.text)
+            lines = "\n".join(textwrap.wrap(text, MAX_LINE_CHARACTERS)) or text
+            yield Cue(cue.start, cue.end, prefix + lines)
 
 
-def _short_pieces(part: AnswerChunk | AnswerTurn) -> list[tuple[float, float, str]]:
-    pieces: list[tuple[float, float, str]] = []
+def _cues(part: Segment | Turn) -> list[Cue]:
+    """The words of a segment or turn, packed into cues that are short enough to read."""
+    cues: list[Cue] = []
     for word in part.words:
-        start, end = word.timestamp
+        last = cues[-1] if cues else None
         if (
-            pieces
-            and len(pieces[-1][2] + word.text) <= SUBTITLE_CHARACTERS
-            and end - pieces[-1][0] <= SUBTITLE_S
+            last
+            and len(last.text + word.text) <= MAX_CUE_CHARACTERS
+            and word.end - last.start <= MAX_CUE_S
         ):
-            pieces[-1] = (pieces[-1][0], max(end, pieces[-1][1]), pieces[-1][2] + word.text)
+            cues[-1] = Cue(last.start, max(word.end, last.end), last.text + word.text)
         else:
-            pieces.append((start, end, word.text))
-    return [(start, end, text.strip()) for start, end, text in pieces if text.strip()]
+            cues.append(Cue(word.start, word.end, word.text))
+    return [Cue(cue.start, cue.end, cue.text.strip()) for cue in cues if cue.text.strip()]
 
 
-def listing(turns: Sequence[AnswerTurn]) -> str:
-    """Turns for a terminal: time, speaker, words, wrapped."""
-    lines = []
-    for turn in turns:
-        head = f"{turn.timestamp[0]:7.2f} – {turn.timestamp[1]:6.2f}  {turn.speaker}  "
-        lines.append(
-            textwrap.fill(
-                turn.text.strip(), 100, initial_indent=head, subsequent_indent=" " * len(head)
-            )
-        )
-    return "\n".join(lines)
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,130 +1,88 @@
-"""The answer to a request: the shape that callers see, and how words and speakers become it."""
+"""The JSON that answers a request (README.md, "The answer"). Serialisation only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer
+from speech_endpoint.config import InferenceConfig
+from speech_endpoint.output.formats import render
+from speech_endpoint.transcript import Segment, Transcript, Turn, Word
 
-from speech_endpoint.attribution import split_chunks_at_speaker_changes, spoken_turns
-from speech_endpoint.transcript import AttributedWord, SpeakerTurn, Word
-
-Seconds = Annotated[float, PlainSerializer(lambda s: round(s, 3), return_type=float)]
-Timestamp = tuple[Seconds, Seconds]
+JsonObject = dict[str, Any]
 
 
-class AnswerWord(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    timestamp: Timestamp
-    speaker: str | None = None
-    probability: float
-
-
-class AnswerChunk(BaseModel):
-    """A segment of text; `speaker` with diarization."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    timestamp: Timestamp
-    speaker: str | None = None
-    language: str | None = None
-    words: list[AnswerWord]
-
-
-class AnswerTurn(BaseModel):
-    """What one speaker says until another does."""
-
-    model_config = ConfigDict(frozen=True)
-
-    speaker: str
-    text: str
-    timestamp: Timestamp
-    overlap: bool
-    words: list[AnswerWord]
-
-
-class Transcript(BaseModel):
-    """Who said what, when."""
-
-    model_config = ConfigDict(frozen=True)
-
-    text: str
-    chunks: list[AnswerChunk]
-    speakers: list[AnswerTurn]
-    words: list[AnswerWord]
-    language: str | None
-    duration: Seconds
-
-    def as_answer(self, *, timestamps: bool | str, **extra: Any) -> dict[str, Any]:
-        """Plain types, ready for JSON; chunks are left out when `timestamps` is False, words unless it is "word"."""
-        inside: Any = {"__all__": {"words"}}
-        exclude: Any = (
-            None if timestamps == "word" else {"chunks": inside, "speakers": inside, "words": True}
-        )
-        # By way of JSON's types: lists, not tuples, for any serialiser. What has no speaker has no such key.
-        answer = self.model_dump(mode="json", exclude=exclude, exclude_none=True) | {
-            "language": self.language
-        }
-        if timestamps is False:
-            answer["chunks"] = []
-        return answer | extra
-
-
-def build_transcript(
-    words: Sequence[AttributedWord],
-    turns: Sequence[SpeakerTurn] | None,
-    language: str | None,
-    duration: float,
-) -> Transcript:
-    """Put the answer together.
+def to_json(transcript: Transcript, config: InferenceConfig) -> JsonObject:
+    """`transcript` in plain types (no tuples), ready for any JSON serialiser.
 
     Args:
-        words: in order; joined they are the text.
-        turns: who spoke when, for what overlaps; None where speakers were not asked for.
-        language: a code.
-        duration: of the recording, seconds.
+        transcript: the result.
+        config: says whether chunks, words and a rendering are wanted.
     """
-    answer_words = [_answer_word(word.word, word.speaker) for word in words]
-    return Transcript(
-        text="".join(word.text for word in answer_words),
-        chunks=[
-            AnswerChunk(
-                text=chunk.text,
-                timestamp=(chunk.start, chunk.end),
-                speaker=speaker,
-                language=chunk.language or None,
-                words=_answer_words(chunk.words, speaker),
-            )
-            for chunk, speaker in split_chunks_at_speaker_changes(words)
-        ],
-        speakers=[
-            AnswerTurn(
-                speaker=turn.speaker,
-                text=turn.text,
-                timestamp=(turn.start, turn.end),
-                overlap=turn.overlap,
-                words=_answer_words(turn.words, turn.speaker),
-            )
-            for turn in ([] if turns is None else spoken_turns(words, turns))
-        ],
-        words=answer_words,
-        language=language,
-        duration=duration,
+    with_words = config.return_timestamps == "word"
+    answer: JsonObject = {
+        "text": transcript.text,
+        "chunks": [_chunk(segment, with_words) for segment in transcript.segments],
+        "speakers": [_turn(turn, with_words) for turn in transcript.turns],
+    }
+    if config.return_timestamps is False:
+        answer["chunks"] = []
+    if with_words:
+        answer["words"] = _words(transcript.words)
+    answer["language"] = transcript.language
+    answer["duration"] = _rounded(transcript.duration_s)
+    answer["warnings"] = list(transcript.warnings)
+    if config.response_format != "json":
+        answer["content"] = render(transcript, config.response_format)
+    timings = {name: _rounded(seconds) for name, seconds in transcript.timings_s.items()}
+    stats = {name: round(value, 3) for name, value in transcript.stats.items()}
+    # Counts and ratios used to be in `timings`; until the next release they are in both.
+    answer["timings"] = timings | stats
+    answer["stats"] = stats
+    return answer
+
+
+def _chunk(segment: Segment, with_words: bool) -> JsonObject:
+    return _present(
+        text=segment.text,
+        timestamp=_timestamp(segment),
+        speaker=segment.speaker,
+        language=segment.language or None,
+        words=_words(segment.words) if with_words else None,
     )
 
 
-def _answer_words(words: Iterable[Word], speaker: str | None) -> list[AnswerWord]:
-    return [_answer_word(word, speaker) for word in words]
-
-
-def _answer_word(word: Word, speaker: str | None) -> AnswerWord:
-    return AnswerWord(
-        text=word.text,
-        timestamp=(word.start, word.end),
-        speaker=speaker,
-        probability=word.probability,
+def _turn(turn: Turn, with_words: bool) -> JsonObject:
+    return _present(
+        speaker=turn.speaker,
+        text=turn.text,
+        timestamp=_timestamp(turn),
+        overlap=turn.overlap,
+        words=_words(turn.words) if with_words else None,
     )
+
+
+def _words(words: Iterable[Word]) -> list[JsonObject]:
+    return [
+        _present(
+            text=word.text,
+            timestamp=_timestamp(word),
+            speaker=word.speaker,
+            probability=float(word.probability),
+        )
+        for word in words
+    ]
+
+
+def _timestamp(part: Word | Segment | Turn) -> list[float]:
+    return [_rounded(part.start), _rounded(part.end)]
+
+
+def _rounded(seconds: float) -> float:
+    """To milliseconds, as Python's own float: NumPy's would round otherwise."""
+    return round(float(seconds), 3)
+
+
+def _present(**fields: Any) -> JsonObject:
+    """The fields that have a value: what is not known has no key."""
+    return {name: value for name, value in fields.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Speech to text: a waveform in, chunks of timed words out, in order, as their windows are finished."""
+"""Speech to text: a waveform in, segments of timed words out, in order."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from speech_endpoint.audio.vad import Speech, VoiceActivity, padded, voiced_regi
 from speech_endpoint.audio.windows import Window, pack_windows, uncovered
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Chunk, Word
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Word
 from speech_endpoint.transcription.word_timing import hold_in_speech, shorten_first_words
 from speech_endpoint.whisper.alignment import timed_words
 from speech_endpoint.whisper.backends.cpu import pick_device, pick_precision
@@ -44,40 +44,35 @@ PROMPT_TOKENS = 223
 class Transcription:
     """What was heard in a recording."""
 
-    chunks: list[Chunk] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
     language: str | None = None
     warnings: list[str] = field(default_factory=list)
     statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
-    timings: dict[str, float] = field(default_factory=dict)
+    timings_s: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of_channels(cls, channels: Sequence[Transcription]) -> Transcription:
-        """What is said of the whole when each channel was transcribed alone; the chunks stay with the channels."""
+        """What is said of the whole when each channel was transcribed alone; segments stay there."""
         longest = max(
-            channels, key=lambda channel: sum(len(chunk.words) for chunk in channel.chunks)
+            channels, key=lambda channel: sum(len(segment.words) for segment in channel.segments)
         )
         whole = cls(language=longest.language)
         for number, channel in enumerate(channels):
             prefix = f"channel {number}: " if len(channels) > 1 else ""
             whole.warnings += [prefix + warning for warning in channel.warnings]
             whole.statistics.add(channel.statistics)
-            for name, seconds in channel.timings.items():
-                whole.timings[name] = whole.timings.get(name, 0.0) + seconds
+            for name, seconds in channel.timings_s.items():
+                whole.timings_s[name] = whole.timings_s.get(name, 0.0) + seconds
         return whole
 
-    def figures(self) -> dict[str, float]:
-        """What the decoding did, for `timings`."""
-        steps = self.statistics
-        figures = {
-            "voice_activity": round(self.timings.get("voice_activity", 0.0), 3),
-            "encoder": round(steps.encoder_s, 3),
-            "steps": steps.steps,
-            "tokens": steps.tokens,
-        }
-        if steps.drafted:
-            figures["acceptance_rate"] = round(steps.accepted / steps.drafted, 3)
-            figures["tokens_per_step"] = round(steps.tokens / max(1, steps.row_steps), 2)
-        return figures
+    def stats(self) -> dict[str, float]:
+        """Counts and ratios of the decoding."""
+        decoding = self.statistics
+        stats: dict[str, float] = {"steps": decoding.steps, "tokens": decoding.tokens}
+        if decoding.drafted:
+            stats["acceptance_rate"] = round(decoding.accepted / decoding.drafted, 3)
+            stats["tokens_per_step"] = round(decoding.tokens / max(1, decoding.row_steps), 2)
+        return stats
 
 
 class Transcriber:
@@ -115,7 +110,7 @@ class Transcriber:
         started = time.perf_counter()
         probabilities = self.voice_activity(waveform)
         voiced = voiced_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
-        result.timings["voice_activity"] = time.perf_counter() - started
+        result.timings_s["voice_activity"] = time.perf_counter() - started
         speech = padded(voiced, waveform.size / SAMPLE_RATE_HZ)
         windows = pack_windows(speech, probabilities, config.chunk_length_s)
         recording = Recording(waveform, probabilities, voiced, windows, config.chunk_length_s, job)
@@ -123,13 +118,14 @@ class Transcriber:
         seconds_of_language: dict[str, float] = {}
         hypotheses = self.loop.run(recording.queue, config.batch_size, drafter, result.statistics)
         for hypothesis in hypotheses:
-            for chunk in recording.accept(hypothesis, self.vocabulary):
-                spoken = chunk.end - chunk.start
-                seconds_of_language[chunk.language] = (
-                    seconds_of_language.get(chunk.language, 0.0) + spoken
+            for segment in recording.accept(hypothesis, self.vocabulary):
+                spoken = segment.end - segment.start
+                seconds_of_language[segment.language] = (
+                    seconds_of_language.get(segment.language, 0.0) + spoken
                 )
+        result.timings_s["encoder"] = result.statistics.encoder_s
         result.warnings += recording.warnings
-        result.chunks = recording.chunks()
+        result.segments = recording.segments()
         result.language = max(
             seconds_of_language, key=seconds_of_language.__getitem__, default=None
         )
@@ -188,7 +184,7 @@ class Recording:
         """Windows that were part of a longer one, of whose unlikely text nothing was kept."""
         self.queue: deque[Job] = deque()
         self.warnings: list[str] = []
-        self._chunks: list[list[Chunk]] = []
+        self._segments: list[list[Segment]] = []
         for window in windows:
             self._add(window, 0)
 
@@ -198,10 +194,10 @@ class Recording:
         )
         self.windows.append(window)
         self.looks.append(look)
-        self._chunks.append([])
+        self._segments.append([])
         self.queue.append(job)
 
-    def accept(self, hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[Chunk]:
+    def accept(self, hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[Segment]:
         """Take in what was heard in a window; speech that it leaves out goes back to the queue."""
         index = hypothesis.job.index
         window, look, is_half = (
@@ -229,12 +225,14 @@ class Recording:
             return []
         if hypothesis.looped:
             self._warn("a text that repeated itself was cut in the window at {:.1f} s", window)
-        segments = timed_words(hypothesis, vocabulary)
-        chunks = [_to_recording(words, window, hypothesis.language) for words in segments]
-        self._chunks[index] = chunks
+        segments = [
+            _to_recording(words, window, hypothesis.language)
+            for words in timed_words(hypothesis, vocabulary)
+        ]
+        self._segments[index] = segments
         if look < LOOKS:
-            self._look_again(window, chunks, look + 1)
-        return chunks
+            self._look_again(window, segments, look + 1)
+        return segments
 
     def _warn(self, sentence: str, window: Window) -> None:
         self.warnings.append(sentence.format(window.pieces[0].start))
@@ -249,46 +247,42 @@ class Recording:
         if unlikely:
             self.unlikely_halves.update(range(first, len(self.windows)))
 
-    def _look_again(self, window: Window, chunks: Sequence[Chunk], look: int) -> None:
+    def _look_again(self, window: Window, segments: Sequence[Segment], look: int) -> None:
         spans = [
             (word.start, min(word.end, word.start + WORD_COVERS_S))
-            for chunk in chunks
-            for word in chunk.words
+            for segment in segments
+            for word in segment.words
         ]
         left = uncovered(window.pieces, spans, UNCOVERED_S)
-        if look > 1 and not chunks:
+        if look > 1 and not segments:
             return
         for again in pack_windows(left, self.probabilities, self.longest_s):
             # At higher temperatures a second of breath or murmur becomes a hundred tokens, which are then dropped.
             self._add(again, look, retries=False)
 
-    def chunks(self) -> list[Chunk]:
+    def segments(self) -> list[Segment]:
         """Everything heard so far, in the order in which it was said.
 
-        What a second look found may lie within a chunk of the first, which is then split around it.
+        What a second look found may lie within a segment of the first, which is then split around it.
         """
-        found = [chunk for chunks in self._chunks for chunk in chunks]
+        found = [segment for segments in self._segments for segment in segments]
         words = sorted(
-            ((word, n) for n, chunk in enumerate(found) for word in chunk.words),
+            ((word, n) for n, segment in enumerate(found) for word in segment.words),
             key=lambda placed: placed[0].start,
         )
         held = shorten_first_words(hold_in_speech([word for word, _ in words], self.voiced))
         timed = zip(held, (n for _, n in words), strict=True)
         return [
-            _chunk([word for word, _ in group], found[n].language)
+            Segment(tuple(word for word, _ in group), found[n].language)
             for n, group in itertools.groupby(timed, key=lambda placed: placed[1])
         ]
 
 
-def _to_recording(words: Sequence[Word], window: Window, language: str) -> Chunk:
+def _to_recording(words: Sequence[Word], window: Window, language: str) -> Segment:
     placed = []
     for word in words:
         start = window.to_recording(word.start)
         placed.append(
             replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True)))
         )
-    return _chunk(placed, language)
-
-
-def _chunk(words: Sequence[Word], language: str) -> Chunk:
-    return Chunk(tuple(words), words[0].start, max(word.end for word in words), language)
+    return Segment(tuple(placed), language)
