@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-REPOSITORY = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("SPEECH_DATA", REPOSITORY.parent / "shared" / "data"))
-MODELS = REPOSITORY / "models"
+from paths import DATA, REPOSITORY
 
 
 @pytest.fixture(scope="session")

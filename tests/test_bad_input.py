@@ -78,7 +78,7 @@ def test_strings_of_a_query_are_understood(handler, data: Path) -> None:
 
 
 def test_diarize_without_a_pipeline(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from conftest import REPOSITORY
+    from paths import REPOSITORY
 
     from handler import EndpointHandler
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MODELS
+from paths import MODELS
 from transformers import WhisperForConditionalGeneration
 
 from speech_endpoint.whisper.checkpoint import load_checkpoint

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import MODELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paths import MODELS
 
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.logit_rules import DecodingRules, allowed_after

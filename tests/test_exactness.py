@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
-from conftest import MODELS
+from paths import MODELS
 from transformers import WhisperFeatureExtractor
 
 from speech_endpoint.audio.decoding import decode_audio

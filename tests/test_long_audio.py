@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from answers import check_answer
-from conftest import REPOSITORY
+from paths import REPOSITORY
 
 SCRIPT = """
 import json, sys, numpy as np

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import requests
 import uvicorn
-from conftest import REPOSITORY
 from host import load_handler, make_app
 from huggingface_hub import InferenceClient, __version__
+from paths import REPOSITORY
 
 pytestmark = pytest.mark.core
 official_client = pytest.mark.skipif(

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import REPOSITORY
+from paths import REPOSITORY
 
 pytestmark = pytest.mark.core
 
