@@ -1,13 +1,14 @@
-# make demo | test | lint | models | compat-test | bench | accuracy
+# make demo | test | pure | coverage | lint | models | compat-test | bench | accuracy
 PYTHON_BASE := $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
+PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 INSTALLED := .venv/.installed
 COMPAT_INSTALLED := .venv-compat/.installed
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test lint models compat-test bench accuracy
+.PHONY: demo test pure coverage lint models compat-test bench accuracy
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -16,6 +17,15 @@ demo: $(BUILT)
 
 test: $(BUILT)
 	$(PYTHON) -m pytest
+
+# Seconds: what needs no model and no recording.
+pure: $(INSTALLED)
+	$(PYTHON) -m pytest -m pure
+
+# A report of the lines that no test reaches, not a gate. Subprocesses are not counted.
+coverage: $(BUILT)
+	$(PYTHON) -m coverage run -m pytest
+	$(PYTHON) -m coverage report
 
 lint: $(INSTALLED)
 	$(PYTHON) -m ruff check .
@@ -39,19 +49,21 @@ accuracy: $(BUILT) $(BENCH_INSTALLED)
 models/%/config.json: | $(INSTALLED)
 	$(PYTHON) tools/build_models $*
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+# The pip that Python 3.11 brings is older than 25.1 and knows no dependency groups.
+$(INSTALLED): requirements.txt pyproject.toml
 	test -x $(PYTHON) || $(PYTHON_BASE) -m venv .venv
-	@echo "installing requirements-dev.txt into .venv: some minutes, once"
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@echo "installing requirements.txt and the dev group into .venv: some minutes, once"
+	$(PIP) install 'pip>=25.1'
+	$(PIP) install -r requirements.txt --group dev
 	touch $@
 
-$(BENCH_INSTALLED): requirements-bench.txt | $(INSTALLED)
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+$(BENCH_INSTALLED): pyproject.toml | $(INSTALLED)
+	$(PIP) install -r requirements.txt --group dev --group bench
 	touch $@
 
-$(COMPAT_INSTALLED): requirements-compat.txt | $(INSTALLED)
-	test -x $(COMPAT_PYTHON) || $(PYTHON) -m venv .venv-compat
-	$(COMPAT_PYTHON) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-compat.txt
+$(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)
+	test -x $(COMPAT_PYTHON) || $(PYTHON) -m venv --without-pip .venv-compat
+	$(PIP) --python $(COMPAT_PYTHON) install --no-deps --group compat
 	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
 	  $(PYTHON) -c "$$site" > "$$($(COMPAT_PYTHON) -c "$$site")/main-environment.pth"
 	touch $@
