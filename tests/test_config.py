@@ -8,9 +8,9 @@ import sys
 from typing import Any
 
 import pytest
-from conftest import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
+from paths import REPOSITORY
 from pydantic import ValidationError
 
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
