@@ -25,7 +25,7 @@ PARTS = (
     ("speech_endpoint.transcription.transcriber", "Encoder", "encoder, in its number format"),
     ("speech_endpoint.transcription.transcriber", "Decoder", "decoder, in its number formats"),
     ("speech_endpoint.transcription.transcriber", "Drafter", "drafter"),
-    ("speech_endpoint.transcription.transcriber", "VoiceActivity", "voice activity"),
+    ("speech_endpoint.transcription.transcriber", "SileroVAD", "voice activity"),
     ("diarization_utils", "_load_bundle", "diarizer, pyannote's import included"),
 )
 VARIANTS = {

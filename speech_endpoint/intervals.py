@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -21,7 +21,12 @@ class Interval:
 
 
 def merge(intervals: Iterable[Interval], max_gap_s: float = 0.0) -> list[Interval]:
-    """Intervals in order of their starts; those no further apart than `max_gap_s` become one."""
+    """Join the intervals that are no further apart than `max_gap_s`.
+
+    Args:
+        intervals: in order of their starts; they may overlap.
+        max_gap_s: those that touch are one at 0.
+    """
     merged: list[Interval] = []
     for interval in intervals:
         if merged and interval.start - merged[-1].end <= max_gap_s:
@@ -34,25 +39,22 @@ def merge(intervals: Iterable[Interval], max_gap_s: float = 0.0) -> list[Interva
 def subtract(
     intervals: Sequence[Interval], spans: Iterable[Interval], min_s: float
 ) -> list[Interval]:
-    """The parts of `intervals` that no span covers, as far as they are `min_s` or longer.
+    """The parts of `intervals` that no span covers.
 
     Args:
         intervals: in order, not overlapping.
         spans: in any order; they may overlap.
-        min_s: shorter parts are left out.
+        min_s: shorter parts are left out; more than 0.
     """
-    covers = sorted(spans, key=lambda span: (span.start, span.end))
-    starts = [cover.start for cover in covers]
+    covers = merge(sorted(spans, key=lambda span: span.start))
+    starts, ends = [cover.start for cover in covers], [cover.end for cover in covers]
     gaps: list[Interval] = []
     for interval in intervals:
         at = interval.start
-        first = max(0, bisect_right(starts, interval.start) - 1)
-        for cover in covers[first:]:
-            if cover.start >= interval.end:
-                break
+        for cover in covers[bisect_right(ends, at) : bisect_left(starts, interval.end)]:
             if cover.start - at >= min_s:
                 gaps.append(Interval(at, cover.start))
-            at = max(at, cover.end)
+            at = cover.end
         if interval.end - at >= min_s:
             gaps.append(Interval(at, interval.end))
     return gaps

@@ -16,7 +16,7 @@ from paths import MODELS
 from transformers import WhisperFeatureExtractor
 
 from speech_endpoint.audio.decoding import decode_audio
-from speech_endpoint.audio.vad import padded, voiced_regions
+from speech_endpoint.audio.vad import pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.transcription.transcriber import Transcriber
@@ -56,10 +56,11 @@ def transcriber() -> Transcriber:
 def cut_windows(transcriber: Transcriber, file: Path) -> list[np.ndarray]:
     waveform = decode_audio(file.read_bytes(), 16_000, 3600)
     probabilities = transcriber.voice_activity(waveform)
-    regions = padded(voiced_regions(probabilities, waveform.size / 16_000), waveform.size / 16_000)
+    duration_s = waveform.size / 16_000
+    segments = pad_segments(speech_segments(probabilities, duration_s), duration_s)
     return [
-        np.concatenate(window.cut(waveform))
-        for window in pack_windows(regions, probabilities, 30.0)
+        np.concatenate(window.slices(waveform))
+        for window in pack_windows(segments, probabilities, 30.0)
     ]
 
 

@@ -1,146 +1,167 @@
-"""Where there is speech: Silero VAD (https://github.com/snakers4/silero-vad, MIT), run over many stretches at once.
+"""Where there is speech: Silero VAD (https://github.com/snakers4/silero-vad, MIT), run in parallel.
 
-The package's weights are read, the package itself is not imported: importing it sets PyTorch to one thread for the
+Only the package's weights are read. Importing the package would set PyTorch to one thread for the
 whole process.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
-from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.intervals import Interval, merge
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
-FRAME_SAMPLES = 512  # 32 ms
+# Silero's own input: a frame of 32 ms, and 4 ms of what came before it.
+FRAME_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
-# The network remembers: each stretch starts this much early, so that its first frames are judged as in one long run.
-RUN_IN_FRAMES = 64
-STRETCH_FRAMES = 512
-# Stretches are run side by side in blocks of four minutes, so that memory does not grow with the recording.
-BLOCK_FRAMES = 16 * STRETCH_FRAMES
+# The LSTM runs over rows of 16 s side by side instead of one after the other. Each row starts 2 s
+# early, so that the LSTM's state has settled where its results begin to count.
+ROW_FRAMES = 512
+WARMUP_FRAMES = 64
+# Rows run in blocks of four minutes, so that memory does not grow with the recording.
+BLOCK_FRAMES = 16 * ROW_FRAMES
+BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
+
+# Speech begins at the first probability and ends below the second: Silero's own hysteresis.
+SPEECH_THRESHOLD = 0.5
+SILENCE_THRESHOLD = 0.35
+MIN_SPEECH_S = 0.1
+MIN_SILENCE_S = 0.16
+PAD_S = 0.2
+
+Probabilities = npt.NDArray[np.float32]
+"""(frames,): the probability of speech in each frame of 32 ms."""
 
 
-class VoiceActivity:
-    """Silero VAD on the CPU."""
+class SileroVAD:
+    """Voice activity detection on the CPU."""
 
     def __init__(self) -> None:
+        """
+        Raises:
+            RuntimeError: the package silero-vad is not installed.
+        """
         spec = importlib.util.find_spec("silero_vad")
         if spec is None or not spec.submodule_search_locations:
             raise RuntimeError(
                 "voice activity detection needs the package silero-vad (see requirements.txt)"
             )
-        weights = load_file(
-            Path(spec.submodule_search_locations[0], "data", "silero_vad_16k.safetensors")
-        )
-        self.weights = weights
+        package = Path(spec.submodule_search_locations[0])
+        self.weights = load_file(package / "data" / "silero_vad_16k.safetensors")
         self.lstm = torch.nn.LSTM(128, 128, batch_first=True)
         self.lstm.load_state_dict(
             {
-                f"{name}_l0": weights[f"lstm_cell.{name}"]
+                f"{name}_l0": self.weights[f"lstm_cell.{name}"]
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             }
         )
 
     @torch.inference_mode()
-    def __call__(self, waveform: np.ndarray) -> np.ndarray:
-        """The probability of speech in each frame of 32 ms of a waveform (samples,): shape (frames,), float32."""
+    def __call__(self, waveform: Waveform) -> Probabilities:
+        """The probability of speech in each frame of a waveform.
+
+        Args:
+            waveform: (samples,); the last frame is filled up with silence.
+
+        Returns:
+            (ceil(samples / FRAME_SAMPLES),).
+        """
         if waveform.size == 0:
             return np.zeros(0, np.float32)
         samples = torch.from_numpy(waveform)
-        frames = -(-len(samples) // FRAME_SAMPLES)
-        blocks = [self._block(samples, first) for first in range(0, frames, BLOCK_FRAMES)]
-        return torch.cat(blocks).numpy()
+        first_samples = range(0, len(samples), BLOCK_SAMPLES)
+        return torch.cat([self._block(samples, first) for first in first_samples]).numpy()
 
-    def _block(self, samples: torch.Tensor, first: int) -> torch.Tensor:
-        """The probabilities of at most BLOCK_FRAMES frames from frame `first` on."""
-        run_in = RUN_IN_FRAMES if first else 0
-        heard = samples[
-            max(0, (first - run_in) * FRAME_SAMPLES - CONTEXT_SAMPLES) : (first + BLOCK_FRAMES)
-            * FRAME_SAMPLES
-        ]
-        before = 0 if first else CONTEXT_SAMPLES
-        heard = F.pad(heard, (before, -(before + len(heard) - CONTEXT_SAMPLES) % FRAME_SAMPLES))
-        features = self._features(heard.unfold(0, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES))
-        count = len(features) - run_in
-        # Rows overlap by the run-in, whose results are thrown away.
-        padded = F.pad(features, (0, 0, RUN_IN_FRAMES - run_in, -count % STRETCH_FRAMES))
-        rows = padded.unfold(0, RUN_IN_FRAMES + STRETCH_FRAMES, STRETCH_FRAMES).transpose(1, 2)
-        hidden = self.lstm(rows)[0][:, RUN_IN_FRAMES:].flatten(0, 1)[:count]
-        if not run_in:
-            beginning = self.lstm(features[:STRETCH_FRAMES][None])[0][0]
-            hidden = torch.cat([beginning, hidden[len(beginning) :]])
-        score = (
-            F.relu(hidden) @ self.weights["final_conv.weight"].view(-1)
-            + self.weights["final_conv.bias"]
+    def _block(self, samples: torch.Tensor, first_sample: int) -> torch.Tensor:
+        """The probabilities of the frames of one block, which begins at `first_sample`."""
+        warmup_frames = WARMUP_FRAMES if first_sample else 0
+        features = self._features(
+            _frames(
+                samples[: first_sample + BLOCK_SAMPLES],
+                first_sample - warmup_frames * FRAME_SAMPLES,
+            )
         )
-        return torch.sigmoid(score)
+        n_frames = len(features) - warmup_frames
+        padding = (WARMUP_FRAMES - warmup_frames, _missing(n_frames, ROW_FRAMES))
+        # Consecutive rows overlap by the warm-up.
+        rows = F.pad(features, (0, 0, *padding)).unfold(0, WARMUP_FRAMES + ROW_FRAMES, ROW_FRAMES)
+        hidden, _ = self.lstm(rows.transpose(1, 2))
+        hidden = hidden[:, WARMUP_FRAMES:].flatten(0, 1)[:n_frames]
+        if not warmup_frames:
+            # A recording begins with the LSTM's zero state, not with a warm-up of zeros.
+            first_row, _ = self.lstm(features[None, :ROW_FRAMES])
+            hidden = torch.cat([first_row[0], hidden[ROW_FRAMES:]])
+        output = self.weights["final_conv.weight"].view(-1)
+        return torch.sigmoid(F.relu(hidden) @ output + self.weights["final_conv.bias"])
 
     def _features(self, frames: torch.Tensor) -> torch.Tensor:
+        """The encoder: (frames, CONTEXT_SAMPLES + FRAME_SAMPLES) to (frames, 128)."""
         w = self.weights
         x = F.pad(frames[:, None], (0, CONTEXT_SAMPLES), mode="reflect")
         spectrum = F.conv1d(x, w["stft_conv.weight"], stride=128)
         real, imaginary = spectrum.chunk(2, dim=1)
         x = torch.sqrt(real**2 + imaginary**2)
         for n, stride in enumerate((1, 2, 2, 1), start=1):
-            x = F.relu(
-                F.conv1d(x, w[f"conv{n}.weight"], w[f"conv{n}.bias"], stride=stride, padding=1)
-            )
+            weight, bias = w[f"conv{n}.weight"], w[f"conv{n}.bias"]
+            x = F.relu(F.conv1d(x, weight, bias, stride=stride, padding=1))
         return x.squeeze(-1)
 
 
-@dataclass(frozen=True, slots=True)
-class Speech:
-    """A stretch of speech, in seconds."""
-
-    start: float
-    end: float
-
-
-THRESHOLD = 0.5
-# Once in speech, it ends only below this (Silero's own hysteresis).
-THRESHOLD_OFF = 0.35
-MIN_SPEECH_S = 0.1
-MIN_SILENCE_S = 0.16
-PAD_S = 0.2
+def _frames(samples: torch.Tensor, first_sample: int) -> torch.Tensor:
+    """Every frame from `first_sample` on behind its context: (frames, CONTEXT + FRAME_SAMPLES)."""
+    start = first_sample - CONTEXT_SAMPLES
+    # Silence stands before the first sample and fills up the last frame.
+    before = max(0, -start)
+    after = _missing(len(samples) - first_sample, FRAME_SAMPLES)
+    padded = F.pad(samples[max(0, start) :], (before, after))
+    return padded.unfold(0, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES)
 
 
-def voiced_regions(probabilities: np.ndarray, duration_s: float) -> list[Speech]:
-    """Stretches of voice from the probabilities of `VoiceActivity`: where it begins and ends, to a frame or two.
+def _missing(length: int, multiple: int) -> int:
+    """How much `length` lacks to the next multiple."""
+    return -length % multiple
 
-    In order, not overlapping.
+
+def speech_segments(probabilities: Probabilities, duration_s: float) -> list[Interval]:
+    """Where speech begins and ends, to a frame or two.
+
+    Args:
+        probabilities: (frames,), of `SileroVAD`.
+        duration_s: of the recording; speech in the last frame ends there.
+
+    Returns:
+        Segments of MIN_SPEECH_S or more, in order, more than MIN_SILENCE_S apart.
     """
-    regions: list[Speech] = []
+    segments: list[Interval] = []
     start: float | None = None
-    for n, p in enumerate(probabilities):
-        if start is None and p >= THRESHOLD:
+    for n, probability in enumerate(probabilities):
+        if start is None and probability >= SPEECH_THRESHOLD:
             start = n * FRAME_S
-        elif start is not None and p < THRESHOLD_OFF:
-            regions.append(Speech(start, n * FRAME_S))
+        elif start is not None and probability < SILENCE_THRESHOLD:
+            segments.append(Interval(start, n * FRAME_S))
             start = None
     if start is not None:
-        regions.append(Speech(start, duration_s))
-    return [r for r in _join(regions, MIN_SILENCE_S) if r.end - r.start >= MIN_SPEECH_S]
+        segments.append(Interval(start, duration_s))
+    return [s for s in merge(segments, MIN_SILENCE_S) if s.duration_s >= MIN_SPEECH_S]
 
 
-def padded(voiced: list[Speech], duration_s: float) -> list[Speech]:
-    """Stretches of voice with PAD_S on either side, for a recogniser; those that then meet are one."""
-    return _join(
-        [Speech(max(0.0, r.start - PAD_S), min(duration_s, r.end + PAD_S)) for r in voiced], 0.0
+def pad_segments(segments: Sequence[Interval], duration_s: float) -> list[Interval]:
+    """Speech segments with PAD_S on either side, for the recogniser; those that then meet are one.
+
+    Args:
+        segments: in order, not overlapping.
+        duration_s: of the recording, which no segment leaves.
+    """
+    return merge(
+        Interval(max(0.0, segment.start - PAD_S), min(duration_s, segment.end + PAD_S))
+        for segment in segments
     )
-
-
-def _join(regions: list[Speech], gap_s: float) -> list[Speech]:
-    joined: list[Speech] = []
-    for region in regions:
-        if joined and region.start - joined[-1].end <= gap_s:
-            joined[-1] = Speech(joined[-1].start, max(joined[-1].end, region.end))
-        else:
-            joined.append(region)
-    return joined

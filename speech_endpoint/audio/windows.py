@@ -1,159 +1,167 @@
-"""Windows for the recogniser: speech packed into stretches of at most 30 s, cut where nobody speaks."""
+"""Windows for the recogniser: speech segments packed to at most 30 s, cut where nobody speaks."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import deque
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from speech_endpoint.audio.vad import FRAME_S, Speech
-from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.audio.vad import FRAME_S, Probabilities
+from speech_endpoint.intervals import Interval
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
 # Silence longer than this is left out of a window; Whisper reads shorter pauses as punctuation.
-LONGEST_PAUSE_S = 1.0
+MAX_PAUSE_S = 1.0
 # What stays of a silence that is left out, half on either side.
 KEPT_PAUSE_S = 0.4
-# With so much left of a window, the next stretch is cut at a pause rather than kept whole for the next window: 5 % less
-# time for long recordings, with the same word errors (for 3 s as for 6 s).
-WORTH_FILLING_S = 6.0
-# Speech less likely than this is a pause; 0.05 to 0.2 serve alike.
+# Where a window has this much room left, the next segment is cut at a pause to fill it, rather than
+# kept whole for the next window: long recordings take 5 % less time, with the same word errors (for
+# 3 s as for 6 s).
+MIN_FILL_S = 6.0
+# A mean probability of speech below this is a pause; 0.05 to 0.2 give the same results.
 PAUSE_PROBABILITY = 0.2
-# What is left of such a stretch has at least so much for the next window: not the silence after a last word.
-SHORTEST_REST_S = 1.0
+# The rest of a cut segment is at least this long: more than the silence after a last word.
+MIN_REST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """Pieces of a recording, one after the other, to be decoded as one."""
+    """Spans of a recording, joined and decoded as one."""
 
-    pieces: tuple[Speech, ...]
+    spans: tuple[Interval, ...]
+    """In order, not overlapping."""
 
     @property
     def duration_s(self) -> float:
-        return sum(piece.end - piece.start for piece in self.pieces)
+        return _duration_s(self.spans)
 
-    def cut(self, waveform: np.ndarray) -> tuple[np.ndarray, ...]:
-        """The samples of each piece: views."""
+    def slices(self, waveform: Waveform) -> tuple[Waveform, ...]:
+        """The samples of each span: views of `waveform`, (samples,)."""
         return tuple(
-            waveform[round(piece.start * SAMPLE_RATE_HZ) : round(piece.end * SAMPLE_RATE_HZ)]
-            for piece in self.pieces
+            waveform[round(span.start * SAMPLE_RATE_HZ) : round(span.end * SAMPLE_RATE_HZ)]
+            for span in self.spans
         )
 
-    def to_recording(self, time_s: float, *, is_end: bool = False) -> float:
-        """Where a time in the window lies in the recording; at a seam, an end stays before, a start goes after."""
-        offset = 0.0
-        for piece in self.pieces:
-            length = piece.end - piece.start
-            if time_s < offset + length or (is_end and time_s <= offset + length):
-                return piece.start + max(0.0, time_s - offset)
-            offset += length
-        return self.pieces[-1].end
+    def to_recording_time(self, time_s: float, *, is_end: bool = False) -> float:
+        """Where a time in the window lies in the recording.
+
+        Args:
+            time_s: seconds from the start of the window.
+            is_end: whether something ends there. Where two spans meet, an end belongs to the first
+                of them, a start to the second.
+        """
+        offset_s = 0.0
+        for span in self.spans:
+            end_s = offset_s + span.duration_s
+            if time_s < end_s or (is_end and time_s <= end_s):
+                return span.start + max(0.0, time_s - offset_s)
+            offset_s = end_s
+        return self.spans[-1].end
 
 
 def pack_windows(
-    regions: Sequence[Speech],
-    probabilities: np.ndarray,
-    longest_s: float,
-    worth_filling_s: float = WORTH_FILLING_S,
+    segments: Sequence[Interval],
+    probabilities: Probabilities,
+    max_window_s: float,
+    min_fill_s: float = MIN_FILL_S,
 ) -> list[Window]:
-    """Fill windows of at most `longest_s` seconds with speech, in order.
+    """Fill windows with speech, in order.
 
-    Stretches that are longer are cut where speech is least likely, by `probabilities` of frames of 32 ms; those that
-    begin where `worth_filling_s` or more of a window is left, where there is a pause.
+    A segment longer than a window is cut where speech is least likely. One that does not fit into
+    what is left of a window is cut at a pause if enough is left, or else begins the next window.
+
+    Args:
+        segments: speech, in order, not overlapping.
+        probabilities: (frames,), of speech in each frame of the recording.
+        max_window_s: the longest window.
+        min_fill_s: how much of a window must be left for a segment to be cut.
     """
     windows: list[Window] = []
-    pieces: list[Speech] = []
-    waiting = deque(_split_long(regions, probabilities, longest_s))
-    while waiting:
-        region = waiting.popleft()
-        extended = _extend(pieces, region)
-        room = longest_s - _duration(extended) + (region.end - region.start)
-        if pieces and region.end - region.start > room:
-            cut = None
-            if room >= worth_filling_s:
-                latest = min(region.start + room, region.end - SHORTEST_REST_S)
-                cut = _pause(probabilities, region.start + room / 3, latest)
+    pending: list[Interval] = []
+    for segment in _split_long(segments, probabilities, max_window_s):
+        rest = segment
+        free_s = _free_s(pending, segment, max_window_s)
+        if segment.duration_s > free_s:
+            cut = _find_cut(segment, probabilities, free_s) if free_s >= min_fill_s else None
             if cut is not None:
-                pieces = _extend(pieces, Speech(region.start, cut))
-                region = Speech(cut, region.end)
-            windows.append(Window(tuple(pieces)))
-            extended = [region]
-        pieces = extended
-    if pieces:
-        windows.append(Window(tuple(pieces)))
+                pending = _append(pending, Interval(segment.start, cut))
+                rest = Interval(cut, segment.end)
+            windows.append(Window(tuple(pending)))
+            pending = []
+        pending = _append(pending, rest)
+    if pending:
+        windows.append(Window(tuple(pending)))
     return windows
 
 
-def _duration(pieces: Sequence[Speech]) -> float:
-    return sum(piece.end - piece.start for piece in pieces)
+def _duration_s(spans: Sequence[Interval]) -> float:
+    return sum(span.duration_s for span in spans)
 
 
-def _extend(pieces: Sequence[Speech], region: Speech) -> list[Speech]:
-    """The pieces with `region` after them, joined to the last where the pause is short."""
-    if not pieces:
-        return [region]
-    last = pieces[-1]
-    pause = region.start - last.end
-    if pause <= LONGEST_PAUSE_S:
-        return [*pieces[:-1], Speech(last.start, region.end)]
+def _free_s(pending: Sequence[Interval], segment: Interval, max_window_s: float) -> float:
+    """How much of `segment` a window that holds `pending` has room for, after the pause between."""
+    if not pending:
+        return math.inf
+    pause_s = segment.start - pending[-1].end
+    kept_s = pause_s if pause_s <= MAX_PAUSE_S else KEPT_PAUSE_S
+    return max_window_s - _duration_s(pending) - kept_s
+
+
+def _append(spans: Sequence[Interval], segment: Interval) -> list[Interval]:
+    """The spans with `segment` after them, joined to the last of them if the pause is short."""
+    if not spans:
+        return [segment]
+    *others, last = spans
+    if segment.start - last.end <= MAX_PAUSE_S:
+        return [*others, Interval(last.start, segment.end)]
     return [
-        *pieces[:-1],
-        Speech(last.start, last.end + KEPT_PAUSE_S / 2),
-        Speech(region.start - KEPT_PAUSE_S / 2, region.end),
+        *others,
+        Interval(last.start, last.end + KEPT_PAUSE_S / 2),
+        Interval(segment.start - KEPT_PAUSE_S / 2, segment.end),
     ]
 
 
 def _split_long(
-    regions: Sequence[Speech], probabilities: np.ndarray, longest_s: float
-) -> list[Speech]:
-    parts: list[Speech] = []
-    for region in regions:
-        start = region.start
-        while region.end - start > longest_s:
-            cut, _ = _quietest(probabilities, start + longest_s / 2, start + longest_s)
-            parts.append(Speech(start, cut))
+    segments: Sequence[Interval], probabilities: Probabilities, max_s: float
+) -> list[Interval]:
+    """The segments, each longer than `max_s` cut in its parts' second halves."""
+    parts: list[Interval] = []
+    for segment in segments:
+        start = segment.start
+        while segment.end - start > max_s:
+            cut, _ = _least_speech(probabilities, start + max_s / 2, start + max_s)
+            parts.append(Interval(start, cut))
             start = cut
-        parts.append(Speech(start, region.end))
+        parts.append(Interval(start, segment.end))
     return parts
 
 
-def _pause(probabilities: np.ndarray, low_s: float, high_s: float) -> float | None:
-    """The time between two where nobody speaks, if there is one."""
-    time_s, probability = _quietest(probabilities, low_s, high_s)
+def _find_cut(segment: Interval, probabilities: Probabilities, free_s: float) -> float | None:
+    """Where to cut a segment so that its beginning fills `free_s`; None without a pause."""
+    latest_s = min(segment.start + free_s, segment.end - MIN_REST_S)
+    return _find_pause(probabilities, segment.start + free_s / 3, latest_s)
+
+
+def _find_pause(probabilities: Probabilities, start_s: float, end_s: float) -> float | None:
+    """A time between two where nobody speaks; None if somebody speaks all along."""
+    time_s, probability = _least_speech(probabilities, start_s, end_s)
     return time_s if probability < PAUSE_PROBABILITY else None
 
 
-def _quietest(probabilities: np.ndarray, low_s: float, high_s: float) -> tuple[float, float]:
-    """The time between two where speech is least likely, and how likely; the latest of equals, to keep windows full."""
-    low, high = int(low_s / FRAME_S) + 1, int(high_s / FRAME_S)
-    frames = probabilities[low:high]
+def _least_speech(
+    probabilities: Probabilities, start_s: float, end_s: float
+) -> tuple[float, float]:
+    """The time between two where speech is least likely, and how likely it is there.
+
+    The latest of equals, to keep windows full; `end_s` where there are fewer than three frames.
+    """
+    first, last = int(start_s / FRAME_S) + 1, int(end_s / FRAME_S)
+    frames = probabilities[first:last]
     if frames.size < 3:
-        return high_s, 1.0
+        return end_s, 1.0
     # Three frames together: a single low frame may be a stop consonant.
-    smooth = np.convolve(frames, np.ones(3) / 3, mode="valid")
-    best = smooth.size - 1 - int(np.argmin(smooth[::-1]))
-    return (low + best + 1.5) * FRAME_S, float(smooth[best])
-
-
-def uncovered(
-    regions: Sequence[Speech], spans: Sequence[tuple[float, float]], shortest_s: float
-) -> list[Speech]:
-    """The parts of `regions`, at least `shortest_s` long, that no span (start, end) covers."""
-    spans = sorted(spans)
-    starts = [start for start, _ in spans]
-    left: list[Speech] = []
-    for region in regions:
-        at = region.start
-        first = max(0, bisect_right(starts, region.start) - 1)
-        for start, end in spans[first:]:
-            if start >= region.end:
-                break
-            if start - at >= shortest_s:
-                left.append(Speech(at, start))
-            at = max(at, end)
-        if region.end - at >= shortest_s:
-            left.append(Speech(at, region.end))
-    return left
+    means = np.convolve(frames, np.ones(3) / 3, mode="valid")
+    best = means.size - 1 - int(np.argmin(means[::-1]))
+    return (first + best + 1.5) * FRAME_S, float(means[best])

@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from speech_endpoint.audio.vad import Speech, VoiceActivity, padded, voiced_regions
-from speech_endpoint.audio.windows import Window, pack_windows, uncovered
+from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
+from speech_endpoint.audio.windows import Window, pack_windows
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
 from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Word
-from speech_endpoint.transcription.word_timing import hold_in_speech, shorten_first_words
+from speech_endpoint.transcription.word_timing import SpeakingPace, correct_times
 from speech_endpoint.whisper.alignment import timed_words
 from speech_endpoint.whisper.backends.cpu import pick_device, pick_precision
 from speech_endpoint.whisper.checkpoint import load_checkpoint
@@ -96,7 +97,7 @@ class Transcriber:
             )
             self.drafter = Drafter(assistant, self.vocabulary, checkpoint, device, precision)
         self.encode_text = checkpoint.encode_text
-        self.voice_activity = VoiceActivity()
+        self.voice_activity = SileroVAD()
 
     def __call__(self, waveform: np.ndarray, config: InferenceConfig) -> Transcription:
         """Transcribe a waveform, (samples,), float32, 16 kHz.
@@ -109,9 +110,9 @@ class Transcriber:
         job = self._job_of(config, result.warnings)
         started = time.perf_counter()
         probabilities = self.voice_activity(waveform)
-        voiced = voiced_regions(probabilities, waveform.size / SAMPLE_RATE_HZ)
+        voiced = speech_segments(probabilities, waveform.size / SAMPLE_RATE_HZ)
         result.timings_s["voice_activity"] = time.perf_counter() - started
-        speech = padded(voiced, waveform.size / SAMPLE_RATE_HZ)
+        speech = pad_segments(voiced, waveform.size / SAMPLE_RATE_HZ)
         windows = pack_windows(speech, probabilities, config.chunk_length_s)
         recording = Recording(waveform, probabilities, voiced, windows, config.chunk_length_s, job)
         drafter = self.drafter if config.assisted else None
@@ -171,7 +172,7 @@ class Recording:
         self,
         waveform: np.ndarray,
         probabilities: np.ndarray,
-        voiced: Sequence[Speech],
+        voiced: Sequence[Interval],
         windows: Sequence[Window],
         longest_s: float,
         options: Job,
@@ -190,7 +191,10 @@ class Recording:
 
     def _add(self, window: Window, look: int, *, retries: bool = True) -> None:
         job = replace(
-            self.options, index=len(self.windows), pieces=window.cut(self.waveform), retries=retries
+            self.options,
+            index=len(self.windows),
+            pieces=window.slices(self.waveform),
+            retries=retries,
         )
         self.windows.append(window)
         self.looks.append(look)
@@ -235,25 +239,23 @@ class Recording:
         return segments
 
     def _warn(self, sentence: str, window: Window) -> None:
-        self.warnings.append(sentence.format(window.pieces[0].start))
+        self.warnings.append(sentence.format(window.spans[0].start))
 
     def _add_halves(self, window: Window, look: int, *, retries: bool, unlikely: bool) -> None:
         """Listen for less at a time: noise or a second language may have spoiled the whole."""
         first = len(self.windows)
-        for half in pack_windows(
-            window.pieces, self.probabilities, window.duration_s / 2, math.inf
-        ):
+        for half in pack_windows(window.spans, self.probabilities, window.duration_s / 2, math.inf):
             self._add(half, look, retries=retries)
         if unlikely:
             self.unlikely_halves.update(range(first, len(self.windows)))
 
     def _look_again(self, window: Window, segments: Sequence[Segment], look: int) -> None:
         spans = [
-            (word.start, min(word.end, word.start + WORD_COVERS_S))
+            Interval(word.start, min(word.end, word.start + WORD_COVERS_S))
             for segment in segments
             for word in segment.words
         ]
-        left = uncovered(window.pieces, spans, UNCOVERED_S)
+        left = subtract(window.spans, spans, UNCOVERED_S)
         if look > 1 and not segments:
             return
         for again in pack_windows(left, self.probabilities, self.longest_s):
@@ -270,7 +272,7 @@ class Recording:
             ((word, n) for n, segment in enumerate(found) for word in segment.words),
             key=lambda placed: placed[0].start,
         )
-        held = shorten_first_words(hold_in_speech([word for word, _ in words], self.voiced))
+        held = correct_times([word for word, _ in words], self.voiced, SpeakingPace())
         timed = zip(held, (n for _, n in words), strict=True)
         return [
             Segment(tuple(word for word, _ in group), found[n].language)
@@ -281,8 +283,10 @@ class Recording:
 def _to_recording(words: Sequence[Word], window: Window, language: str) -> Segment:
     placed = []
     for word in words:
-        start = window.to_recording(word.start)
+        start = window.to_recording_time(word.start)
         placed.append(
-            replace(word, start=start, end=max(start, window.to_recording(word.end, is_end=True)))
+            replace(
+                word, start=start, end=max(start, window.to_recording_time(word.end, is_end=True))
+            )
         )
     return Segment(tuple(placed), language)

@@ -1,89 +1,151 @@
-"""Where cross-attention leaves a word's time in doubt, the voice settles it, or its letters. Pure; times are seconds.
+"""Corrects word times where cross-attention leaves them in doubt. Pure; all times are seconds.
 
-The path through the attention gives every moment to some word: pauses stretch the word before or after them, and the
-first word of a window begins with the window. Voice activity knows where the voice is.
+The alignment path gives every moment to some word: it stretches the words beside a pause over it,
+and starts the first word of a window with the window. Voice activity tells where speech is.
+
+A recording's words are corrected in order of their starts, all at once or in consecutive runs as
+they become known. With the words before and after it given, a run comes out as within the whole.
 """
 
 from __future__ import annotations
 
-import statistics
-from bisect import bisect_right
-from collections.abc import Sequence
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from speech_endpoint.audio.vad import Speech
+from speech_endpoint.intervals import Interval
 from speech_endpoint.transcript import Word
 
-# Nobody says a word in less; the attention's own frames are of 0.02 s.
-SHORTEST_WORD_S = 0.04
+# Two encoder frames (0.02 s each).
+MIN_WORD_S = 0.04
+# The longest first word of a sentence, as a multiple of what its characters take elsewhere. Words of
+# fewer characters than MIN_CHARACTERS count as that many.
+MAX_FIRST_WORD_RATIO = 4.0
+MIN_CHARACTERS = 3
 
 
-# Of a sentence's first word: as many times as long as its letters take elsewhere; fewer than three count as three.
-LONGEST_FIRST_WORD = 4.0
-LEAST_LETTERS = 3
+class SpeakingPace:
+    """The median time that a character takes in the words so far."""
+
+    def __init__(self) -> None:
+        self._seconds_per_character: list[float] = []
+
+    def add(self, words: Iterable[Word]) -> None:
+        """Count more words, as `clamp_to_speech` returns them."""
+        for word in words:
+            duration_s = word.end - word.start
+            # Words collapsed to the minimum length would bias the pace.
+            if duration_s > MIN_WORD_S:
+                insort(self._seconds_per_character, duration_s / _n_characters(word))
+
+    @property
+    def median_s(self) -> float | None:
+        """Seconds per character; None before any word that has a length."""
+        ordered = self._seconds_per_character
+        if not ordered:
+            return None
+        return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
 
 
-def shorten_first_words(words: Sequence[Word]) -> list[Word]:
-    """Words in order; a sentence's first that is far too long for its letters begins later.
-
-    The attention gives it what lies before it and nobody wrote down, such as the end of what somebody else said
-    (openai/whisper shortens it too, to twice the median word). A sentence of one word stays: it may as well have been
-    given what lies after it.
-    """
-    letters = [max(LEAST_LETTERS, len(word.text.strip())) for word in words]
-    durations_s = [word.end - word.start for word in words]
-    # What fell together says nothing of the pace.
-    paces_s = [
-        duration_s / n
-        for duration_s, n in zip(durations_s, letters, strict=True)
-        if duration_s > SHORTEST_WORD_S
-    ]
-    if not paces_s:
-        return list(words)
-    longest_s = LONGEST_FIRST_WORD * statistics.median(paces_s)
-    shortened = list(words)
-    for n, word in enumerate(words):
-        is_first = (n == 0 or words[n - 1].ends_sentence) and not word.ends_sentence
-        if is_first and durations_s[n] > longest_s * letters[n]:
-            latest = words[n + 1].start if n + 1 < len(words) else word.end
-            shortened[n] = replace(
-                word, start=max(word.start, min(latest, word.end - longest_s * letters[n]))
-            )
-    return shortened
-
-
-def hold_in_speech(words: Sequence[Word], voiced: Sequence[Speech]) -> list[Word]:
-    """Words in order, each held inside the stretch of voice that most of it lies in.
-
-    A word in silence altogether keeps its time. Starts stay in order, and no word is shorter than 0.04 s unless the
-    next one begins sooner.
+def correct_times(
+    words: Sequence[Word],
+    voiced: Sequence[Interval],
+    pace: SpeakingPace,
+    *,
+    previous: Word | None = None,
+    following: Word | None = None,
+) -> list[Word]:
+    """Correct a run of words: `clamp_to_speech`, then `shorten_first_words` by the pace so far.
 
     Args:
         words: in order of their starts.
-        voiced: stretches of voice, in order, not overlapping.
+        voiced: speech segments of the recording, in order, not overlapping.
+        pace: of the words before; these are added.
+        previous: the corrected word before them; None where the recording begins.
+        following: the word after them, not corrected; None where the recording ends.
     """
-    ends = [region.end for region in voiced]
-    held = [_held(word, voiced, bisect_right(ends, word.start)) for word in words]
-    for n in range(1, len(held)):
-        if held[n].start < held[n - 1].start:
-            start = held[n - 1].start
-            held[n] = replace(held[n], start=start, end=max(start, held[n].end))
-    for n, word in enumerate(held):
-        if word.end - word.start < SHORTEST_WORD_S:
-            limit = held[n + 1].start if n + 1 < len(held) else word.end
-            held[n] = replace(word, end=max(word.end, min(limit, word.start + SHORTEST_WORD_S)))
-    return held
+    run = [*words] if following is None else [*words, following]
+    clamped = clamp_to_speech(run, voiced, previous)
+    pace.add(clamped[: len(words)])
+    return shorten_first_words(clamped, pace.median_s, previous)[: len(words)]
 
 
-def _held(word: Word, voiced: Sequence[Speech], first: int) -> Word:
-    """The word inside the stretch of voice, `first` or later, that it overlaps most; the earliest of equals."""
-    best, most = None, 0.0
-    for region in voiced[first:]:
-        if region.start >= word.end:
-            break
-        overlap = min(word.end, region.end) - max(word.start, region.start)
-        if overlap > most:
-            best, most = region, overlap
-    if best is None:
+def clamp_to_speech(
+    words: Sequence[Word], voiced: Sequence[Interval], previous: Word | None = None
+) -> list[Word]:
+    """Clamp each word to the speech segment that most of it lies in.
+
+    A word outside all speech keeps its time. Starts stay in order, and no word is shorter than
+    MIN_WORD_S unless the next one starts sooner.
+
+    Args:
+        words: in order of their starts. The last one is taken for the recording's last.
+        voiced: speech segments, in order, not overlapping.
+        previous: the clamped word before them; None where the recording begins.
+    """
+    clamped: list[Word] = []
+    earliest = previous.start if previous else -math.inf
+    for word in words:
+        inside = _clamp(word, voiced)
+        if inside.start < earliest:
+            inside = replace(inside, start=earliest, end=max(earliest, inside.end))
+        earliest = inside.start
+        clamped.append(inside)
+    limits = [word.start for word in clamped[1:]] + [word.end for word in clamped[-1:]]
+    return [_lengthen(word, limit) for word, limit in zip(clamped, limits, strict=True)]
+
+
+def _clamp(word: Word, voiced: Sequence[Interval]) -> Word:
+    """The word inside the speech segment that it overlaps most; the earliest of equals."""
+    first = bisect_right(voiced, word.start, key=lambda segment: segment.end)
+    last = bisect_left(voiced, word.end, key=lambda segment: segment.start)
+    if first >= last:
         return word
-    return replace(word, start=max(word.start, best.start), end=min(word.end, best.end))
+    inside = [
+        Interval(max(word.start, segment.start), min(word.end, segment.end))
+        for segment in voiced[first:last]
+    ]
+    longest = max(inside, key=lambda interval: interval.duration_s)
+    return replace(word, start=longest.start, end=longest.end)
+
+
+def _lengthen(word: Word, limit: float) -> Word:
+    """The word MIN_WORD_S long, if it is shorter, but not beyond `limit`."""
+    if word.end - word.start >= MIN_WORD_S:
+        return word
+    return replace(word, end=max(word.end, min(limit, word.start + MIN_WORD_S)))
+
+
+def shorten_first_words(
+    words: Sequence[Word], pace_s: float | None, previous: Word | None = None
+) -> list[Word]:
+    """Let a sentence's first word start later if it is far too long for its characters.
+
+    The alignment gives it what lies before it and is not in the text, such as the end of what
+    somebody else says (openai/whisper shortens it too, to twice the median word). A sentence of one
+    word keeps its time: it may as well have been given what lies after it.
+
+    Args:
+        words: clamped, in order. The last one is taken for the recording's last.
+        pace_s: seconds per character; None where it is unknown, and nothing is shortened.
+        previous: the word before them; None where the recording begins.
+    """
+    if pace_s is None:
+        return list(words)
+    shortened: list[Word] = []
+    for n, word in enumerate(words):
+        is_first = (previous is None or previous.ends_sentence) and not word.ends_sentence
+        max_s = MAX_FIRST_WORD_RATIO * pace_s * _n_characters(word)
+        if is_first and word.end - word.start > max_s:
+            latest = words[n + 1].start if n + 1 < len(words) else word.end
+            start = max(word.start, min(latest, word.end - max_s))
+            shortened.append(replace(word, start=start))
+        else:
+            shortened.append(word)
+        previous = word
+    return shortened
+
+
+def _n_characters(word: Word) -> int:
+    return max(MIN_CHARACTERS, len(word.text.strip()))
