@@ -74,7 +74,7 @@ class Coverage:
         return max(0.0, self._covered_until(end) - self._covered_until(start))
 
     def distance_s(self, start: float, end: float) -> float:
-        """Seconds from [start, end] to the nearest interval; 0 where they touch, inf without any."""
+        """Seconds from [start, end] to the nearest interval: 0 if they touch, inf without any."""
         n = bisect_right(self._starts, start)
         after = self._starts[n] - end if n < len(self._starts) else float("inf")
         before = start - self._ends[n - 1] if n else float("inf")

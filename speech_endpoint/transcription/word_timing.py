@@ -19,8 +19,8 @@ from speech_endpoint.transcript import Word
 
 # Two encoder frames (0.02 s each).
 MIN_WORD_S = 0.04
-# The longest first word of a sentence, as a multiple of what its characters take elsewhere. Words of
-# fewer characters than MIN_CHARACTERS count as that many.
+# The longest first word of a sentence, as a multiple of what its characters take elsewhere. Shorter
+# words count as MIN_CHARACTERS.
 MAX_FIRST_WORD_RATIO = 4.0
 MIN_CHARACTERS = 3
 
@@ -76,8 +76,8 @@ def clamp_to_speech(
 ) -> list[Word]:
     """Clamp each word to the speech segment that most of it lies in.
 
-    A word outside all speech keeps its time. Starts stay in order, and no word is shorter than
-    MIN_WORD_S unless the next one starts sooner.
+    A word outside all speech keeps its time. Starts stay in order, and no word but the last is
+    shorter than MIN_WORD_S unless the next one starts sooner.
 
     Args:
         words: in order of their starts. The last one is taken for the recording's last.
