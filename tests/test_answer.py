@@ -12,7 +12,7 @@ import pytest
 from answers import check_answer
 
 from benchmarks.recordings import signals
-from speech_endpoint.whisper.speculation import DraftLength
+from speech_endpoint.whisper.draft_length import DraftPolicy
 
 pytestmark = pytest.mark.core
 WORDS = {"return_timestamps": "word"}
@@ -141,7 +141,8 @@ def test_assisted_gives_the_same_answer(
     handler, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whether a drafter is tried is a matter of the clock; here it is.
-    monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
+    always = DraftPolicy(max_probe_cost=1.0)
+    monkeypatch.setattr(handler.pipeline.transcriber, "draft_policy", always)
     audio = (data / "conversations" / "two_speakers.flac").read_bytes()
     plain = handler({"inputs": audio, "parameters": WORDS})
     assisted = handler({"inputs": audio, "parameters": WORDS | {"assisted": True}})

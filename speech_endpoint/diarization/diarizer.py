@@ -16,8 +16,8 @@ import numpy as np
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
+from speech_endpoint.hardware import pick_device
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
-from speech_endpoint.whisper.backends.cpu import pick_device
 
 logger = logging.getLogger(__name__)
 

@@ -33,9 +33,8 @@ from speech_endpoint.diarization.campplus import (
 from speech_endpoint.diarization.change_detection import Change, speaker_changes, split_voices
 from speech_endpoint.diarization.clustering import ConflictAwareClustering
 from speech_endpoint.diarization.segmentation import OverlappingWindows
-from speech_endpoint.hardware import release_freed_memory
+from speech_endpoint.hardware import has_bfloat16, release_freed_memory
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
-from speech_endpoint.whisper.backends.cpu import has_bfloat16
 
 SEGMENTATION_BATCH = 32
 EMBEDDING_BATCH = 32

@@ -1,141 +1,159 @@
-"""When each word was said, from where the decoder looked while writing it.
+"""When each word is spoken, from where the decoder looked while writing it.
 
-The cross-attention of a few heads follows the audio as the text advances; the cheapest monotonic path through it
-(dynamic time warping) gives each token its time, as in openai/whisper `timing.py`.
+The cross-attention of a few heads follows the audio as the text advances; the cheapest monotonic
+path through it (dynamic time warping) gives each token its time, as in openai/whisper `timing.py`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.nn import functional as F
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
-from speech_endpoint.whisper.features import AUDIO_FRAMES
-from speech_endpoint.whisper.sequence import Hypothesis
-from speech_endpoint.whisper.tokenizer import Vocabulary
+from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
+from speech_endpoint.whisper.sequence import DecodeResult
+from speech_endpoint.whisper.tokenizer import Tokenizer
 
-SECONDS_PER_FRAME = 0.02
 MEDIAN_FRAMES = 7
 
-
-def token_times(alignment: torch.Tensor, frames: int) -> np.ndarray:
-    """The time at which each token begins, shape (tokens,), seconds.
-
-    Args:
-        alignment: attention weights, (heads, tokens, 1500), float32.
-        frames: how many of the frames hold audio.
-    """
-    weights = alignment[:, :, :frames]
-    deviation, mean = torch.std_mean(weights, dim=1, keepdim=True, unbiased=False)
-    # The median after the mean, not before it as in openai/whisper: the same times for an eighth of the work.
-    weights = _median(((weights - mean) / deviation.clamp(min=1e-6)).mean(dim=0))
-    return warp(-weights.double().numpy()) * SECONDS_PER_FRAME
+Times = npt.NDArray[np.floating]
 
 
-def _median(weights: torch.Tensor) -> torch.Tensor:
-    if weights.shape[-1] <= MEDIAN_FRAMES // 2:
-        return weights
-    side = MEDIAN_FRAMES // 2
-    return (
-        F.pad(weights, (side, side), mode="reflect")
-        .unfold(-1, MEDIAN_FRAMES, 1)
-        .median(dim=-1)
-        .values
-    )
-
-
-def warp(cost: np.ndarray) -> np.ndarray:
-    """The column at which the cheapest monotonic path enters each row of `cost`, shape (rows, columns).
-
-    Each step goes one row on, one column on, or both. A whole row is computed at once: entering it at column k and
-    leaving it at j costs the sum of its cells from k to j, so the best k for every j is a running minimum.
-    """
-    rows, columns = cost.shape
-    arrived = np.full(
-        columns, np.inf
-    )  # cost of the best path that comes from the row above, before the cell's own
-    arrived[0] = 0.0
-    totals = np.empty((rows, columns))
-    entries = np.empty((rows, columns), dtype=np.int64)
-    for i in range(rows):
-        sums = np.cumsum(cost[i])
-        saved = arrived - (sums - cost[i])
-        best = np.minimum.accumulate(saved)
-        better = saved < np.concatenate(([np.inf], best[:-1]))
-        entries[i] = np.maximum.accumulate(np.where(better, np.arange(columns), 0))
-        totals[i] = sums + best
-        arrived = np.minimum(totals[i], np.concatenate(([np.inf], totals[i, :-1])))
-    entered = np.zeros(rows, dtype=np.int64)
-    at = columns - 1
-    for i in range(rows - 1, -1, -1):
-        entered[i] = at = entries[i, at]
-        if i and at and totals[i - 1, at - 1] <= totals[i - 1, at]:
-            at -= 1
-    return entered
-
-
-def timed_words(hypothesis: Hypothesis, vocabulary: Vocabulary) -> list[list[Word]]:
-    """The words of each segment of a hypothesis; times are seconds from the window's start."""
-    tokens = hypothesis.tokens
-    segments = split_segments(tokens, vocabulary)
+def timed_words(result: DecodeResult, tokenizer: Tokenizer) -> list[list[Word]]:
+    """The words of each segment of a window; times are seconds from the window's start."""
+    segments = split_segments(result.tokens, tokenizer)
     if not segments:
         return []
-    duration = hypothesis.job.samples / SAMPLE_RATE_HZ
-    if hypothesis.alignment is not None and hypothesis.alignment.shape[0]:
-        frames = max(1, min(AUDIO_FRAMES, round(duration / SECONDS_PER_FRAME)))
-        begins = token_times(hypothesis.alignment, frames)
+    duration_s = result.request.n_samples / SAMPLE_RATE_HZ
+    if result.alignment is not None and result.alignment.shape[0]:
+        n_frames = max(1, min(AUDIO_FRAMES, round(duration_s / AUDIO_FRAME_S)))
+        token_starts = token_times(result.alignment, n_frames)
     else:
-        begins = _evenly(tokens, vocabulary, duration)
-    begins = np.minimum(begins, duration)
-    probabilities = np.exp(np.minimum(0.0, np.asarray(hypothesis.log_probabilities)))
+        token_starts = interpolate_between_timestamps(result.tokens, tokenizer, duration_s)
+    token_starts = np.minimum(token_starts, duration_s)
+    probabilities = np.exp(np.minimum(0.0, np.asarray(result.log_probabilities)))
     return [
-        _segment_words(segment, tokens, begins, probabilities, vocabulary, hypothesis.language)
+        _segment_words(segment, result, token_starts, probabilities, tokenizer)
         for segment in segments
     ]
 
 
-def split_segments(tokens: tuple[int, ...], vocabulary: Vocabulary) -> list[list[int]]:
+def split_segments(tokens: Sequence[int], tokenizer: Tokenizer) -> list[list[int]]:
     """Indices of the text tokens of each segment: what lies between timestamps."""
     segments: list[list[int]] = [[]]
     for n, token in enumerate(tokens):
-        if vocabulary.is_timestamp(token):
+        if tokenizer.is_timestamp(token):
             if segments[-1]:
                 segments.append([])
-        elif token < vocabulary.end:
+        elif tokenizer.is_text(token):
             segments[-1].append(n)
     return [
-        segment
-        for segment in segments
-        if segment and vocabulary.text([tokens[n] for n in segment]).strip()
+        segment for segment in segments if tokenizer.decode([tokens[n] for n in segment]).strip()
     ]
 
 
 def _segment_words(
-    segment: list[int],
-    tokens: tuple[int, ...],
-    begins: np.ndarray,
-    probabilities: np.ndarray,
-    vocabulary: Vocabulary,
-    language: str,
+    segment: Sequence[int],
+    result: DecodeResult,
+    token_starts: Times,
+    probabilities: Times,
+    tokenizer: Tokenizer,
 ) -> list[Word]:
     words, at = [], 0
-    for group in vocabulary.split_words([tokens[n] for n in segment], language):
+    for group in tokenizer.split_to_words([result.tokens[n] for n in segment], result.language):
         first, after = segment[at], segment[at + len(group) - 1] + 1
         at += len(group)
-        start, end = float(begins[first]), float(begins[min(after, len(begins) - 1)])
-        probability = float(np.mean(probabilities[first:after]))
-        words.append(Word(vocabulary.text(group), start, max(start, end), round(probability, 4)))
+        start = float(token_starts[first])
+        end = float(token_starts[min(after, len(token_starts) - 1)])
+        words.append(
+            Word(
+                text=tokenizer.decode(group),
+                start=start,
+                end=max(start, end),
+                probability=round(float(np.mean(probabilities[first:after])), 4),
+                tokens=tuple(group),
+            )
+        )
     return words
 
 
-def _evenly(tokens: tuple[int, ...], vocabulary: Vocabulary, duration: float) -> np.ndarray:
-    """Times from the timestamps alone, for a checkpoint that names no alignment heads."""
+def token_times(alignment: torch.Tensor, n_frames: int) -> Times:
+    """The time at which each token begins, shape (tokens,), seconds.
+
+    Args:
+        alignment: attention weights, (heads, tokens, 1500), float32.
+        n_frames: how many of the frames hold audio.
+    """
+    weights = alignment[:, :, :n_frames]
+    deviation, mean = torch.std_mean(weights, dim=1, keepdim=True, unbiased=False)
+    # The median after the mean, not before it as in openai/whisper: the same times for an eighth of
+    # the work.
+    normalized = ((weights - mean) / deviation.clamp(min=1e-6)).mean(dim=0)
+    return dtw(-_median_filter(normalized).double().numpy()) * AUDIO_FRAME_S
+
+
+def interpolate_between_timestamps(
+    tokens: Sequence[int], tokenizer: Tokenizer, duration_s: float
+) -> Times:
+    """Token times from the timestamps alone, for a checkpoint that names no alignment heads.
+
+    Returns:
+        (tokens + 1,), seconds; the last is the end.
+    """
+    timestamps = [(n, token) for n, token in enumerate(tokens) if tokenizer.is_timestamp(token)]
     known = [
-        (n, vocabulary.seconds(token))
-        for n, token in enumerate(tokens)
-        if vocabulary.is_timestamp(token)
+        (-1, 0.0),
+        *((n, tokenizer.timestamp_s(token)) for n, token in timestamps),
+        (len(tokens), duration_s),
     ]
-    known = [(-1, 0.0), *known, (len(tokens), duration)]
-    places, times = zip(*known, strict=True)
-    return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), places, times))
+    indices, times = zip(*known, strict=True)
+    return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), indices, times))
+
+
+def _median_filter(weights: torch.Tensor) -> torch.Tensor:
+    """(tokens, frames) to the same shape: the median of MEDIAN_FRAMES neighbours in time."""
+    side = MEDIAN_FRAMES // 2
+    if weights.shape[-1] <= side:
+        return weights
+    padded = F.pad(weights, (side, side), mode="reflect")
+    return padded.unfold(-1, MEDIAN_FRAMES, 1).median(dim=-1).values
+
+
+def dtw(cost: Times) -> npt.NDArray[np.int64]:
+    """Dynamic time warping: the column at which the cheapest monotonic path enters each row.
+
+    Each step of the path goes one row on, one column on, or both. A whole row is computed at once:
+    entering it at column k and leaving it at j costs the sum of its cells from k to j, so the best
+    k for every j is a running minimum.
+
+    Args:
+        cost: (rows, columns).
+
+    Returns:
+        (rows,).
+    """
+    n_rows, n_columns = cost.shape
+    # Cost of the best path that arrives at each cell from the row above, before the cell's own.
+    arrival_cost = np.full(n_columns, np.inf)
+    arrival_cost[0] = 0.0
+    totals = np.empty((n_rows, n_columns))
+    entries = np.empty((n_rows, n_columns), dtype=np.int64)
+    for i in range(n_rows):
+        sums = np.cumsum(cost[i])
+        reduced_cost = arrival_cost - (sums - cost[i])
+        best = np.minimum.accumulate(reduced_cost)
+        is_new_minimum = reduced_cost < np.concatenate(([np.inf], best[:-1]))
+        entries[i] = np.maximum.accumulate(np.where(is_new_minimum, np.arange(n_columns), 0))
+        totals[i] = sums + best
+        arrival_cost = np.minimum(totals[i], np.concatenate(([np.inf], totals[i, :-1])))
+    entry_columns = np.zeros(n_rows, dtype=np.int64)
+    at = n_columns - 1
+    for i in range(n_rows - 1, -1, -1):
+        entry_columns[i] = at = entries[i, at]
+        if i and at and totals[i - 1, at - 1] <= totals[i - 1, at]:
+            at -= 1
+    return entry_columns

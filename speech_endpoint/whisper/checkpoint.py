@@ -1,8 +1,8 @@
-"""Reading a Whisper checkpoint: weights, sizes, token rules. The same for a directory and a Hub name."""
+"""Reading a Whisper checkpoint: weights, sizes, token rules; from a directory or the Hub."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from transformers import AutoTokenizer, GenerationConfig, WhisperConfig, WhisperFeatureExtractor
 
+from speech_endpoint.errors import ModelUnavailable
+
 WEIGHTS_NAME = "model.safetensors"
 # Only a checkpoint that was saved with the language model's names has it.
 TOKEN_EMBEDDING = "model.decoder.embed_tokens.weight"
@@ -19,65 +21,80 @@ TOKEN_EMBEDDING = "model.decoder.embed_tokens.weight"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A Whisper as its authors published it; `weights` by transformers' names, float32, on the CPU."""
+    """A Whisper as its authors published it."""
 
     name: str
     config: WhisperConfig
     generation_config: GenerationConfig
     extractor: WhisperFeatureExtractor
-    vocabulary: dict[str, int]
+    token_ids: Mapping[str, int]
     encode_text: Callable[[str], list[int]]
-    weights: dict[str, torch.Tensor]
+    """Text to token ids, no special ones among them."""
+    weights: Mapping[str, torch.Tensor]
+    """By transformers' names; float32, on the CPU."""
+
+
+@dataclass(frozen=True)
+class RawCheckpoint:
+    """The network of a checkpoint, in the number format in which it was saved."""
+
+    config: WhisperConfig
+    generation_config: GenerationConfig
+    weights: Mapping[str, torch.Tensor]
 
 
 def load_checkpoint(model: str, token: str | None = None) -> Checkpoint:
     """Load `model`, a directory or a Hub name.
 
     Raises:
-        RuntimeError: it cannot be found or read; the message holds no token.
+        ModelUnavailable: it cannot be found or read; the message holds no token.
     """
     try:
-        config, generation_config, weights = _read_file(model, token) or _read_any(model, token)
+        raw = _load_safetensors(model, token) or _load_with_transformers(model, token)
         extractor = WhisperFeatureExtractor.from_pretrained(model, token=token)
         tokenizer = AutoTokenizer.from_pretrained(model, token=token)
     except (OSError, ValueError, SafetensorError) as error:
-        raise RuntimeError(
-            f"cannot load the Whisper model {model!r}: {str(error).splitlines()[0]}"
-        ) from None
-    weights = {name: tensor.float() for name, tensor in weights.items()}
+        cause = str(error).splitlines()[0]
+        raise ModelUnavailable(f"cannot load the Whisper model {model!r}: {cause}") from None
 
     def encode_text(text: str) -> list[int]:
         return list(tokenizer.encode(text, add_special_tokens=False))
 
     return Checkpoint(
-        model, config, generation_config, extractor, tokenizer.get_vocab(), encode_text, weights
+        name=model,
+        config=raw.config,
+        generation_config=raw.generation_config,
+        extractor=extractor,
+        token_ids=tokenizer.get_vocab(),
+        encode_text=encode_text,
+        weights={name: tensor.float() for name, tensor in raw.weights.items()},
     )
 
 
-Network = tuple[WhisperConfig, GenerationConfig, dict[str, torch.Tensor]]
+def _load_safetensors(model: str, token: str | None) -> RawCheckpoint | None:
+    """A checkpoint of the usual files, or None.
 
-
-def _read_file(model: str, token: str | None) -> Network | None:
-    """A checkpoint of the usual files, without transformers' models, which take a second to import; else None."""
+    Without transformers' model classes, which take a second to import.
+    """
     try:
         directory = Path(model)
-        local = (
-            directory / WEIGHTS_NAME
-            if directory.is_dir()
-            else hf_hub_download(model, WEIGHTS_NAME, token=token)
-        )
-        weights = load_file(local)
+        if directory.is_dir():
+            file = str(directory / WEIGHTS_NAME)
+        else:
+            file = hf_hub_download(model, WEIGHTS_NAME, token=token)
+        weights = load_file(file)
         config = WhisperConfig.from_pretrained(model, token=token)
         generation_config = GenerationConfig.from_pretrained(model, token=token)
     except (OSError, ValueError, SafetensorError):
         return None
-    usual = TOKEN_EMBEDDING in weights and getattr(config, "quantization_config", None) is None
-    return (config, generation_config, weights) if usual else None
+    if TOKEN_EMBEDDING not in weights or getattr(config, "quantization_config", None) is not None:
+        return None
+    return RawCheckpoint(config, generation_config, weights)
 
 
-def _read_any(model: str, token: str | None) -> Network:
-    """Whatever transformers reads: in several files, pickled, with other names."""
+def _load_with_transformers(model: str, token: str | None) -> RawCheckpoint:
+    """Whatever else transformers reads: in several files, pickled, with other names."""
     from transformers import WhisperForConditionalGeneration
 
     network = WhisperForConditionalGeneration.from_pretrained(model, token=token)
-    return network.config, network.generation_config, network.state_dict()
+    return RawCheckpoint(network.config, network.generation_config, network.state_dict())

@@ -1,7 +1,7 @@
-"""Which token may follow: Whisper's rules of suppression and timestamps (Radford et al. 2022, section 3.3).
+"""Which token may follow: Whisper's rules of suppression and timestamps.
 
-The rules are those of openai/whisper's `ApplyTimestampRules` and transformers' `WhisperTimeStampLogitsProcessor`,
-for many positions at once.
+Radford et al. 2022, section 3.3; the rules are those of openai/whisper's `ApplyTimestampRules` and
+transformers' `WhisperTimeStampLogitsProcessor`, for many positions at once.
 """
 
 from __future__ import annotations
@@ -10,112 +10,121 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from speech_endpoint.whisper.tokenizer import Vocabulary
+from speech_endpoint.whisper.model.features import AUDIO_FRAMES
+from speech_endpoint.whisper.tokenizer import Tokenizer
+
+N_TIMESTAMPS = AUDIO_FRAMES + 1
+"""<|0.00|> to <|30.00|>."""
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class TokenConstraint:
     """What may be written at one position. Timestamps are counted from <|0.00|>."""
 
     text: bool = True
     """Text tokens; the end of text is not one of them."""
     timestamps_from: int = 0
-    timestamps_to: int = 1_501
+    timestamps_to: int = N_TIMESTAMPS
+    """The first that may not be written."""
     first: bool = False
     """The first position of a window, where an empty text is not allowed."""
 
 
-def allowed_after(written: Sequence[int], vocabulary: Vocabulary) -> Allowed:
-    """What may follow the tokens `written` since the prompt, timestamps included."""
-    if not written:
-        last = vocabulary.max_initial_timestamp
-        return Allowed(text=False, first=True, timestamps_to=1_501 if last is None else last + 1)
-    after_timestamp = vocabulary.is_timestamp(written[-1])
-    after_pair = after_timestamp and (len(written) < 2 or vocabulary.is_timestamp(written[-2]))
+def constraint_after(tokens: Sequence[int], tokenizer: Tokenizer) -> TokenConstraint:
+    """What may follow `tokens`, those written since the initial tokens, timestamps included."""
+    if not tokens:
+        last = tokenizer.max_initial_timestamp
+        return TokenConstraint(
+            text=False, first=True, timestamps_to=N_TIMESTAMPS if last is None else last + 1
+        )
+    after_timestamp = tokenizer.is_timestamp(tokens[-1])
+    after_pair = after_timestamp and (len(tokens) < 2 or tokenizer.is_timestamp(tokens[-2]))
     if after_pair:
-        return Allowed(timestamps_to=0)
-    latest = next((t for t in reversed(written) if vocabulary.is_timestamp(t)), None)
-    floor = 0 if latest is None else latest - vocabulary.first_timestamp
+        return TokenConstraint(timestamps_to=0)
+    latest = next((t for t in reversed(tokens) if tokenizer.is_timestamp(t)), None)
+    floor = 0 if latest is None else latest - tokenizer.first_timestamp
     if after_timestamp:
-        return Allowed(text=False, timestamps_from=floor)
-    return Allowed(timestamps_from=floor if latest is None else floor + 1)
+        return TokenConstraint(text=False, timestamps_from=floor)
+    return TokenConstraint(timestamps_from=floor if latest is None else floor + 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """Draw the token at random instead of taking the likeliest."""
+class Sampler:
+    """Draws a token at random instead of taking the likeliest."""
 
     temperature: float
     generator: torch.Generator
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """The token chosen at each position and its log-probability under the rules; shapes (positions,)."""
+class Sampled:
+    """The token at each position and its log-probability under the rules; shapes (positions,)."""
 
-    tokens: torch.Tensor
-    log_probabilities: torch.Tensor
+    tokens: Tensor
+    log_probabilities: Tensor
 
 
-class DecodingRules:
+class LogitRules:
     """Applies the rules of one vocabulary to logits."""
 
-    def __init__(self, vocabulary: Vocabulary, device: torch.device) -> None:
-        self.vocabulary = vocabulary
-        self.suppressed = torch.tensor(vocabulary.suppressed, device=device)
-        at_start = [*vocabulary.suppressed_at_start]
-        self.suppressed_at_start = torch.tensor(at_start, dtype=torch.long, device=device)
-        self.timestamp_index = torch.arange(
-            vocabulary.size - vocabulary.first_timestamp, device=device
+    def __init__(self, tokenizer: Tokenizer, device: torch.device) -> None:
+        self.tokenizer = tokenizer
+        self.suppress_tokens = torch.tensor(tokenizer.suppress_tokens, device=device)
+        self.begin_suppress_tokens = torch.tensor(
+            tokenizer.begin_suppress_tokens, dtype=torch.long, device=device
         )
+        n_timestamps = tokenizer.vocabulary_size - tokenizer.first_timestamp
+        self.timestamp_index = torch.arange(n_timestamps, device=device)
 
     def choose(
         self,
-        logits: torch.Tensor,
-        allowed: Sequence[Allowed],
-        samplings: Sequence[Sampling | None] = (),
-    ) -> Choice:
-        """Choose a token at each position of `logits`, shape (positions, vocabulary), float32; changes `logits`.
+        logits: Tensor,
+        constraints: Sequence[TokenConstraint],
+        samplers: Sequence[Sampler | None] = (),
+    ) -> Sampled:
+        """Choose a token at each position: the likeliest, or one drawn where there is a sampler.
 
-        The likeliest, but for the positions with a sampling.
+        Args:
+            logits: (positions, vocabulary), float32; masked in place.
+            constraints: of each position.
+            samplers: of each position; none at all: the likeliest everywhere.
         """
-        self._forbid(logits, allowed)
-        first = self.vocabulary.first_timestamp
-        text, stamps = logits[:, :first], logits[:, first:]
+        self._mask(logits, constraints)
+        first = self.tokenizer.first_timestamp
+        text, timestamps = logits[:, :first], logits[:, first:]
         best_text, best_text_token = text.max(dim=1)
-        stamps_total = torch.logsumexp(stamps, dim=1)
-        total = torch.logaddexp(torch.logsumexp(text, dim=1), stamps_total)
-        # More probability on all timestamps together than on any one text token: it is time for a timestamp.
-        only_stamps = stamps_total > best_text
-        best_stamp, best_stamp_token = stamps.max(dim=1)
-        tokens = torch.where(only_stamps, best_stamp_token + first, best_text_token)
-        chosen = torch.where(only_stamps, best_stamp, best_text)
-        for position, sampling in enumerate(samplings):
-            if sampling is not None:
-                token = self._sample(
-                    logits[position].clone(), bool(only_stamps[position]), sampling
-                )
+        timestamps_total = torch.logsumexp(timestamps, dim=1)
+        total = torch.logaddexp(torch.logsumexp(text, dim=1), timestamps_total)
+        # More probability on all timestamps together than on any one text token: it is time for one.
+        is_timestamp = timestamps_total > best_text
+        best_timestamp, best_timestamp_token = timestamps.max(dim=1)
+        tokens = torch.where(is_timestamp, best_timestamp_token + first, best_text_token)
+        chosen = torch.where(is_timestamp, best_timestamp, best_text)
+        for position, sampler in enumerate(samplers):
+            if sampler is not None:
+                token = self._draw(logits[position].clone(), bool(is_timestamp[position]), sampler)
                 tokens[position], chosen[position] = token, logits[position, token]
-        return Choice(tokens, chosen - total)
+        return Sampled(tokens, chosen - total)
 
-    def _forbid(self, logits: torch.Tensor, allowed: Sequence[Allowed]) -> None:
-        vocabulary, none = self.vocabulary, -torch.inf
-        logits[:, self.suppressed] = none
-        device = logits.device
-        low = torch.tensor([rule.timestamps_from for rule in allowed], device=device)[:, None]
-        high = torch.tensor([rule.timestamps_to for rule in allowed], device=device)[:, None]
-        stamps = logits[:, vocabulary.first_timestamp :]
-        stamps.masked_fill_((self.timestamp_index < low) | (self.timestamp_index >= high), none)
-        for position, rule in enumerate(allowed):
+    def _mask(self, logits: Tensor, constraints: Sequence[TokenConstraint]) -> None:
+        tokenizer, device = self.tokenizer, logits.device
+        logits[:, self.suppress_tokens] = -torch.inf
+        low = torch.tensor([rule.timestamps_from for rule in constraints], device=device)[:, None]
+        high = torch.tensor([rule.timestamps_to for rule in constraints], device=device)[:, None]
+        forbidden = (self.timestamp_index < low) | (self.timestamp_index >= high)
+        logits[:, tokenizer.first_timestamp :].masked_fill_(forbidden, -torch.inf)
+        for position, rule in enumerate(constraints):
             if rule.first:
-                logits[position, : vocabulary.first_timestamp] = none
-                logits[position, self.suppressed_at_start] = none
+                logits[position, : tokenizer.first_timestamp] = -torch.inf
+                logits[position, self.begin_suppress_tokens] = -torch.inf
             elif not rule.text:
-                logits[position, : vocabulary.end] = none
+                logits[position, : tokenizer.eot] = -torch.inf
 
-    def _sample(self, logits: torch.Tensor, only_stamps: bool, sampling: Sampling) -> int:
-        if only_stamps:
-            logits[: self.vocabulary.first_timestamp] = -torch.inf
-        weights = torch.softmax(logits / sampling.temperature, dim=0).cpu()
-        return int(torch.multinomial(weights, 1, generator=sampling.generator))
+    def _draw(self, logits: Tensor, is_timestamp: bool, sampler: Sampler) -> int:
+        """A token drawn from the distribution of `logits`, (vocabulary,), at a temperature."""
+        if is_timestamp:
+            logits[: self.tokenizer.first_timestamp] = -torch.inf
+        weights = torch.softmax(logits / sampler.temperature, dim=0).cpu()
+        return int(torch.multinomial(weights, 1, generator=sampler.generator))

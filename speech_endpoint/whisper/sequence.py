@@ -1,106 +1,182 @@
-"""What goes into the decoding loop and what comes out of it."""
+"""What goes into the engine, what it works on, what comes out."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
-# Radford et al. 2022, section 4.5: a text less likely, or more repetitive, than this is not to be trusted.
-LOG_PROBABILITY_FLOOR = -1.0
-COMPRESSION_CEILING = 2.4
+from speech_endpoint.transcript import DecodingScores, Waveform
+from speech_endpoint.whisper.fallback import TEMPERATURES, TextQuality, repetition_start
+from speech_endpoint.whisper.language_id import LanguagePrior
+from speech_endpoint.whisper.logit_rules import Sampler
+
+# Repetition is looked for each time that so many more tokens are written: cheaper than each time.
+REPETITION_CHECK_TOKENS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One window of speech to decode, with options of its own."""
+class DecodeOptions:
+    """How a caller's windows are decoded."""
 
-    index: int
-    """Which window it is; the caller's."""
-    pieces: tuple[np.ndarray, ...]
-    """Its samples in order, at most 30 s: (samples,), float32, 16 kHz. Views of a recording cost nothing to keep."""
-    language: str | None
-    """Code, or None to detect it."""
+    language: str | None = None
+    """A code, or None to detect it, window by window."""
     task: str = "transcribe"
-    previous: tuple[int, ...] = ()
-    """Tokens of text that came before: a prompt."""
-    retries: bool = True
-    """Whether a doubtful text is decoded again at higher temperatures."""
+    prompt_tokens: tuple[int, ...] = ()
+    """Of text that came before, to steer spelling."""
+    assisted: bool = False
+    """Whether the draft model drafts, where the engine has one."""
+
+
+@dataclass
+class DecodingStatistics:
+    """What decoding a caller's windows took."""
+
+    steps: int = 0
+    """Steps that any of the windows took part in."""
+    row_steps: int = 0
+    """Steps times the caller's windows in them."""
+    tokens: int = 0
+    proposed: int = 0
+    """Draft tokens that were compared with the model's own."""
+    accepted: int = 0
+    """Draft tokens that the model would have written itself."""
+    encoder_s: float = 0.0
+    fallbacks: int = 0
+    """Decodings at a higher temperature."""
+
+
+@dataclass(eq=False)
+class RequestGroup:
+    """All windows of one caller: what they share, and what is learnt from them."""
+
+    options: DecodeOptions = field(default_factory=DecodeOptions)
+    language_prior: LanguagePrior = field(default_factory=LanguagePrior)
+    statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """A window that waits to be decoded."""
+
+    group: RequestGroup
+    index: int
+    """Which of the group's windows it is; the caller's."""
+    start_s: float
+    """Where it begins in its recording: a group's windows are taken in this order."""
+    slices: tuple[Waveform, ...]
+    """Its samples in order, at most 30 s. Views of a recording cost nothing to keep."""
+    fallback: bool = True
+    """Whether text that is not to be trusted is decoded again at higher temperatures."""
 
     @property
-    def samples(self) -> int:
-        return sum(piece.size for piece in self.pieces)
+    def n_samples(self) -> int:
+        return sum(part.size for part in self.slices)
 
-    def waveform(self) -> np.ndarray:
-        """The pieces as one: (samples,)."""
-        return np.concatenate(self.pieces)
+    def waveform(self) -> Waveform:
+        """The slices as one."""
+        return np.concatenate(self.slices)
 
 
 @dataclass(frozen=True, slots=True)
-class Hypothesis:
+class DecodeResult:
     """The tokens that were written for a window."""
 
-    job: Job
+    request: DecodeRequest
     language: str
     tokens: tuple[int, ...]
-    """Text and timestamps, without prompt and end of text."""
+    """Text and timestamps, without initial tokens and end of text."""
     log_probabilities: tuple[float, ...]
     """Of each token under the rules of decoding."""
-    no_speech_probability: float
+    quality: TextQuality
     temperature: float
-    looped: bool
-    """The text was cut where it began to repeat itself."""
     alignment: torch.Tensor | None
-    """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end, was written."""
-    mixed: bool = False
-    """The window holds two languages: nothing was written."""
-
-    @classmethod
-    def of_two_languages(cls, job: Job) -> Hypothesis:
-        return cls(job, "", (), (), 0.0, 0.0, looped=False, alignment=None, mixed=True)
+    """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end,
+    was written; None where the checkpoint names no such heads."""
 
     @property
-    def mean_log_probability(self) -> float:
-        return sum(self.log_probabilities) / (len(self.log_probabilities) + 1)
+    def scores(self) -> DecodingScores:
+        """The figures that Whisper gives with a segment."""
+        return DecodingScores(
+            temperature=self.temperature,
+            mean_log_probability=self.quality.mean_log_probability,
+            compression_ratio=self.quality.compression_ratio,
+            no_speech_probability=self.quality.no_speech_probability,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MultilingualWindow:
+    """A window of two languages, handed back undecoded: its parts are to be decoded instead."""
+
+    request: DecodeRequest
+
+
+@dataclass(eq=False)
+class ActiveSequence:
+    """A window that is being decoded."""
+
+    request: DecodeRequest
+    language: str
+    initial_tokens: list[int]
+    max_tokens: int
+    """How many tokens the text context leaves after the initial ones."""
+    no_speech_probability: float
+    tokens: list[int] = field(default_factory=list)
+    log_probabilities: list[float] = field(default_factory=list)
+    temperature_index: int = 0
+    repeats_itself: bool = False
+    ended: bool = False
+    best: DecodeResult | None = None
+    """Of earlier temperatures."""
+    sampler: Sampler | None = None
 
     @property
-    def is_unlikely(self) -> bool:
-        return self.mean_log_probability < LOG_PROBABILITY_FLOOR
+    def group(self) -> RequestGroup:
+        return self.request.group
 
+    @property
+    def temperature(self) -> float:
+        return TEMPERATURES[self.temperature_index]
 
-def is_doubtful(hypothesis: Hypothesis, text: str) -> bool:
-    """Whether the window had better be decoded again; `text` is what the tokens spell."""
-    return (
-        hypothesis.is_unlikely or hypothesis.looped or compression_ratio(text) > COMPRESSION_CEILING
-    )
+    @property
+    def n_positions(self) -> int:
+        """Positions of its cache that are used."""
+        return len(self.initial_tokens) + len(self.tokens)
 
+    @property
+    def last_token(self) -> int:
+        return self.tokens[-1] if self.tokens else self.initial_tokens[-1]
 
-# A loop is a phrase said over and over: at least this many tokens of it, and at least this many times.
-LOOP_TOKENS = 24
-LOOP_TIMES = 3
-LONGEST_PHRASE_TOKENS = 40
+    @property
+    def free_tokens(self) -> int:
+        """How many more tokens fit."""
+        return self.max_tokens - len(self.tokens)
 
+    def append(self, tokens: Sequence[int], log_probabilities: Sequence[float], eot: int) -> int:
+        """Write tokens up to the end of text or of the context; how many were written."""
+        before = len(self.tokens)
+        for token, log_probability in zip(tokens, log_probabilities, strict=True):
+            self.tokens.append(token)
+            self.log_probabilities.append(log_probability)
+            if token == eot or self.free_tokens <= 0:
+                self.ended = True
+                break
+            if len(self.tokens) % REPETITION_CHECK_TOKENS == 0:
+                text = [t for t in self.tokens if t < eot]
+                self.repeats_itself = repetition_start(text) is not None
+        self.ended = self.ended or self.repeats_itself
+        return len(self.tokens) - before
 
-def loop_start(text_tokens: Sequence[int]) -> int | None:
-    """Where the text begins to repeat itself to its end: the index after the phrase's first time, or None."""
-    n = len(text_tokens)
-    for period in range(1, min(LONGEST_PHRASE_TOKENS, n // LOOP_TIMES) + 1):
-        if text_tokens[-1] != text_tokens[-1 - period]:
-            continue
-        repeated = period
-        while (
-            repeated < n and text_tokens[n - 1 - repeated] == text_tokens[n - 1 - repeated + period]
-        ):
-            repeated += 1
-        if repeated >= max(LOOP_TOKENS, LOOP_TIMES * period):
-            return n - repeated + period
-    return None
+    def restart(self) -> None:
+        """Decode the window anew at the next temperature.
 
-
-def compression_ratio(text: str) -> float:
-    """How much zlib shrinks the text."""
-    data = text.encode()
-    return len(data) / len(zlib.compress(data)) if data else 0.0
+        The sampler is seeded, so that a request gets the same answer twice.
+        """
+        self.temperature_index += 1
+        self.tokens, self.log_probabilities = [], []
+        self.repeats_itself = self.ended = False
+        generator = torch.Generator().manual_seed(self.temperature_index)
+        self.sampler = Sampler(self.temperature, generator)

@@ -1,297 +1,288 @@
-"""Speculative decoding (Leviathan et al. 2022) for any batch size: a smaller Whisper guesses, the larger one checks.
+"""Speculative decoding at any batch size: a smaller Whisper drafts, the larger one checks.
 
-The draft never changes the text: a guess counts only where the larger model would have written the same token.
+Leviathan, Kalman, Matias: "Fast Inference from Transformers via Speculative Decoding" (2023), with
+greedy choices: a draft token counts only where the target model would have written the same, so the
+draft never changes the text.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-from speech_endpoint.whisper.backends.cpu import Precision
+from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.whisper.checkpoint import Checkpoint
-from speech_endpoint.whisper.features import LogMel
-from speech_endpoint.whisper.logit_rules import DecodingRules, allowed_after
-from speech_endpoint.whisper.model import Decoder, DecoderState, Encoder
-from speech_endpoint.whisper.sequence import Job
-from speech_endpoint.whisper.tokenizer import Vocabulary, token_map
+from speech_endpoint.whisper.draft_length import DraftPolicy, SpeculationController
+from speech_endpoint.whisper.logit_rules import constraint_after
+from speech_endpoint.whisper.model.whisper import WhisperModel
+from speech_endpoint.whisper.prefill import Prefilled
+from speech_endpoint.whisper.sequence import ActiveSequence
+from speech_endpoint.whisper.tokenizer import Tokenizer, token_map
 
-LONGEST_DRAFT = 8
-# A drafter of whose text tokens fewer exist in the other vocabulary would hardly ever finish a word.
-LEAST_COMMON = 0.1
+# A draft model of whose text tokens fewer exist in the target's vocabulary would hardly ever finish
+# a word.
+MIN_SHARED_VOCABULARY = 0.1
 
 
-class Drafter:
+class DraftModel:
     """A Whisper that drafts for another, whose vocabulary may be another one."""
 
     def __init__(
-        self,
-        checkpoint: Checkpoint,
-        target: Vocabulary,
-        target_checkpoint: Checkpoint,
-        device: torch.device,
-        precision: Precision,
+        self, checkpoint: Checkpoint, target: Checkpoint, target_model: WhisperModel
     ) -> None:
         """
+        Args:
+            checkpoint: of the draft model.
+            target: of the model that it drafts for.
+            target_model: that model, whose backend both run on.
+
         Raises:
-            RuntimeError: this model cannot draft for that one; the message says why.
+            ModelUnavailable: this model cannot draft for that one; the message says why.
         """
-        self.vocabulary = Vocabulary(checkpoint)
-        self.to_target = token_map(self.vocabulary, target)
-        self.from_target = token_map(target, self.vocabulary)
-        _check_pair(checkpoint, target_checkpoint, self.vocabulary, self.to_target)
-        self.space = next(
-            i for i, content in self.vocabulary.token_bytes.items() if content == b" "
+        self.shares_encoder = _shares_encoder(checkpoint, target)
+        self.model = WhisperModel.from_checkpoint(
+            checkpoint,
+            target_model.backend,
+            encoder=target_model.encoder if self.shares_encoder else None,
         )
-        self.decoder = Decoder(checkpoint, device, precision)
-        self.rules = DecodingRules(self.vocabulary, device)
-        self.encoder = self.log_mel = None
-        self.encoder_share = 0.0
-        """What its encoder costs, as a part of the larger model's."""
-        if not _shares_encoder(checkpoint, target_checkpoint):
-            self.encoder = Encoder(checkpoint, device, precision.dtype)
-            self.encoder_share = _encoder_size(checkpoint) / _encoder_size(target_checkpoint)
-            if checkpoint.config.num_mel_bins != target_checkpoint.config.num_mel_bins:
-                self.log_mel = LogMel(checkpoint.extractor, device)
+        self.to_target = token_map(self.model.tokenizer, target_model.tokenizer)
+        self._from_target = token_map(target_model.tokenizer, self.model.tokenizer)
+        _check_pair(checkpoint, target, self.model.tokenizer, self.to_target)
+        token_bytes = self.model.tokenizer.token_bytes
+        self._space = next(i for i, content in token_bytes.items() if content == b" ")
+        self.shares_log_mel = checkpoint.config.num_mel_bins == target.config.num_mel_bins
+        self.encoder_cost = 0.0
+        """What its encoder costs, as a part of the target's."""
+        if not self.shares_encoder:
+            self.encoder_cost = _encoder_size(checkpoint) / _encoder_size(target)
 
-    def start(self, slots: int) -> DraftingState:
-        """Memory for drafting `slots` windows at once."""
-        return DraftingState(self, self.decoder.new_state(slots))
-
-    def draft_ids(self, tokens: Sequence[int]) -> list[int]:
-        """Tokens of the larger model in this one's vocabulary; a space stands for one that is missing."""
-        return [self.from_target.get(token, self.space) for token in tokens]
+    def to_draft_ids(self, tokens: Sequence[int]) -> list[int]:
+        """The target's tokens in this vocabulary; a space stands for one that is missing."""
+        return [self._from_target.get(token, self._space) for token in tokens]
 
 
 def _check_pair(
-    drafter: Checkpoint, target: Checkpoint, vocabulary: Vocabulary, common: Mapping[int, int]
+    draft: Checkpoint, target: Checkpoint, tokenizer: Tokenizer, shared: Mapping[int, int]
 ) -> None:
-    pair = f"ASSISTANT_MODEL {drafter.name!r} cannot draft for {target.name!r}: "
-    text_tokens = vocabulary.token_bytes
-    shared = sum(token in text_tokens for token in common)
-    if shared < len(text_tokens) * LEAST_COMMON:
-        raise RuntimeError(f"{pair}only {shared} of its {len(text_tokens)} text tokens exist there")
-    rates_hz = drafter.extractor.sampling_rate, target.extractor.sampling_rate
+    pair = f"ASSISTANT_MODEL {draft.name!r} cannot draft for {target.name!r}: "
+    text_tokens = tokenizer.token_bytes
+    n_shared = sum(token in text_tokens for token in shared)
+    if n_shared < len(text_tokens) * MIN_SHARED_VOCABULARY:
+        raise ModelUnavailable(
+            f"{pair}only {n_shared} of its {len(text_tokens)} text tokens exist there"
+        )
+    rates_hz = draft.extractor.sampling_rate, target.extractor.sampling_rate
     if rates_hz[0] != rates_hz[1]:
-        raise RuntimeError(
-            f"{pair}it hears audio at {rates_hz[0]} Hz, the other at {rates_hz[1]} Hz"
+        raise ModelUnavailable(
+            f"{pair}it takes audio at {rates_hz[0]} Hz, the other at {rates_hz[1]} Hz"
         )
 
 
-def _shares_encoder(drafter: Checkpoint, target: Checkpoint) -> bool:
-    """Whether the drafter's encoder is the target's, weight for weight (distil-whisper): then audio is encoded once."""
-    names = [name for name in target.weights if name.startswith("model.encoder.")]
+def _encoder_names(checkpoint: Checkpoint) -> list[str]:
+    return [name for name in checkpoint.weights if name.startswith("model.encoder.")]
+
+
+def _shares_encoder(draft: Checkpoint, target: Checkpoint) -> bool:
+    """Whether both encoders are equal, weight for weight, as distil-whisper's is: one pass does."""
     return all(
-        name in drafter.weights and torch.equal(drafter.weights[name], target.weights[name])
-        for name in names
+        name in draft.weights and torch.equal(draft.weights[name], target.weights[name])
+        for name in _encoder_names(target)
     )
 
 
 def _encoder_size(checkpoint: Checkpoint) -> int:
-    return sum(
-        weight.numel()
-        for name, weight in checkpoint.weights.items()
-        if name.startswith("model.encoder.")
-    )
+    return sum(checkpoint.weights[name].numel() for name in _encoder_names(checkpoint))
 
 
-@dataclass
-class DraftingState:
-    """A drafter at work on the rows of one decoding batch."""
+@dataclass(eq=False)
+class DraftSlot:
+    """The draft model's side of a sequence."""
 
-    drafter: Drafter
-    state: DecoderState
-    prompts: list[list[int]] = field(default_factory=list)
-    read: list[int] = field(default_factory=list)
-    """How many of each row's tokens, prompt included, the drafter's cache holds."""
-    unheard: list[torch.Tensor | None] = field(default_factory=list)
-    """What the drafter has yet to listen to before it can draft for a row; a drafter that is of no use never does."""
+    sequence: ActiveSequence
+    initial_tokens: list[int]
+    n_cached: int = 0
+    """How many of the tokens, initial ones included, the draft model's cache holds."""
+    pending: Tensor | None = None
+    """What is to be encoded (or attached, with a shared encoder) before the first draft. A draft
+    model that is of no use never encodes."""
 
-    def admit(
-        self,
-        jobs: Sequence[Job],
-        languages: Sequence[str],
-        log_mel: torch.Tensor,
-        audio: torch.Tensor,
-    ) -> None:
-        """Take new windows into the next free slots; `log_mel` and `audio` are the larger model's input and states."""
-        if self.drafter.encoder is None:
-            heard = audio
-        elif self.drafter.log_mel is None:
-            heard = log_mel
+    @property
+    def n_certain(self) -> int:
+        """Tokens that will not be rejected any more."""
+        return len(self.initial_tokens) + len(self.sequence.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Drafts for the sequences of a step."""
+
+    drafts: list[list[int]]
+    """The target's token ids; [] for sequences without a draft."""
+    draft_s: float = 0.0
+
+    @property
+    def length(self) -> int:
+        return max(len(draft) for draft in self.drafts)
+
+
+class Speculation:
+    """A draft model at work beside one engine, for those of its sequences whose callers wish it."""
+
+    def __init__(self, draft: DraftModel, n_slots: int, policy: DraftPolicy) -> None:
+        self.draft = draft
+        self.cache = draft.model.decoder.new_cache(n_slots)
+        self.controller = SpeculationController(policy)
+        self._slots: list[DraftSlot] = []
+
+    def admit(self, prefilled: Prefilled) -> None:
+        """Take in new windows; nothing is encoded before a draft is wanted."""
+        n_windows = len(prefilled.sequences)
+        self.controller.estimate_encoding(prefilled.encoder_s / n_windows * self.draft.encoder_cost)
+        for n, sequence in enumerate(prefilled.sequences):
+            if sequence.group.options.assisted and not prefilled.multilingual[n]:
+                self._slots.append(self._slot(sequence, prefilled, n))
+
+    def _slot(self, sequence: ActiveSequence, prefilled: Prefilled, n: int) -> DraftSlot:
+        options = sequence.group.options
+        if self.draft.shares_encoder:
+            pending = prefilled.audio_features[n : n + 1]
+        elif self.draft.shares_log_mel:
+            pending = prefilled.log_mel[n : n + 1]
         else:
-            heard = self.drafter.log_mel([job.waveform() for job in jobs])
-        self.unheard += heard.split(1)
-        vocabulary = self.drafter.vocabulary
-        self.prompts += [
-            vocabulary.prompt(language, job.task)
-            for language, job in zip(languages, jobs, strict=True)
-        ]
-        self.read += [0] * len(jobs)
+            pending = self.draft.model.log_mel([sequence.request.waveform()])
+        tokens = self.draft.model.tokenizer.initial_tokens(sequence.language, options.task)
+        return DraftSlot(sequence, tokens, pending=pending)
 
-    def remove(self, row: int) -> None:
-        """Let the last row take the place of `row`."""
-        last = len(self.prompts) - 1
-        if row != last:
-            if self.unheard[last] is None:
-                self.state.move(last, row, self.read[last])
-            self.prompts[row], self.read[row] = self.prompts[last], self.read[last]
-            self.unheard[row] = self.unheard[last]
-        del self.prompts[last], self.read[last], self.unheard[last]
+    def release(self, sequence: ActiveSequence) -> None:
+        """Forget a sequence; the last slot moves to its place."""
+        index = self._index(sequence)
+        if index is None:
+            return
+        last = self._slots.pop()
+        if index < len(self._slots):
+            if last.pending is None:
+                self.cache.move(len(self._slots), index, last.n_cached)
+            self._slots[index] = last
 
-    def listen(self, rows: int) -> int:
-        """Hear what the first rows hold, where that was not done yet; for how many of them it was not."""
-        encoder = self.drafter.encoder
-        new = [(row, heard) for row, heard in enumerate(self.unheard[:rows]) if heard is not None]
-        for row, heard in new:
-            self.drafter.decoder.attach_audio(
-                self.state, row, heard if encoder is None else encoder(heard)
-            )
-            self.unheard[row] = None
-        if new and self.drafter.decoder.device.type == "cuda":
-            # The clock that is read next is to hold this, not the draft after it.
-            torch.cuda.synchronize(self.drafter.decoder.device)
-        return len(new)
+    def restart(self, sequence: ActiveSequence) -> None:
+        """Forget what was read of a sequence's text: it is written anew."""
+        index = self._index(sequence)
+        if index is not None:
+            slot = self._slots[index]
+            slot.n_cached = min(slot.n_cached, len(slot.initial_tokens))
 
-    def rewind(self, row: int) -> None:
-        """Forget what was read of `row`'s text: it is written anew."""
-        self.read[row] = min(self.read[row], len(self.prompts[row]))
+    def _index(self, sequence: ActiveSequence) -> int | None:
+        return next((n for n, slot in enumerate(self._slots) if slot.sequence is sequence), None)
 
-    def draft(self, written: Sequence[Sequence[int]], length: int) -> list[list[int]]:
-        """Guess up to `length` tokens that follow the `written` of the first rows, in the larger model's ids.
+    def propose(self, sequences: Sequence[ActiveSequence]) -> Proposal:
+        """Drafts for a step of `sequences`, as far as drafting pays."""
+        if not self._slots or self.controller.length == 0 or self.controller.needs_baseline:
+            return Proposal([[] for _ in sequences])
+        drafted = self._slots[: self.controller.n_rows(len(self._slots))]
+        self._encode_pending(drafted)
+        started = time.perf_counter()
+        # The step is as wide for all, and none has room for more than its context holds.
+        max_length = min(sequence.free_tokens for sequence in sequences) - 1
+        length = max(0, min(self.controller.length, max_length))
+        drafts = dict(
+            zip((slot.sequence for slot in drafted), self._draft(drafted, length), strict=True)
+        )
+        draft_s = time.perf_counter() - started
+        if self.draft.model.backend.drafting_scales_with_rows:
+            draft_s *= len(self._slots) / len(drafted)
+        return Proposal(
+            # At a temperature the token is drawn, and no draft can be right but by chance.
+            [drafts.get(s, []) if s.temperature == 0 else [] for s in sequences],
+            draft_s,
+        )
 
-        The drafter has to have listened to them.
-        """
-        own = [self.drafter.draft_ids(tokens) for tokens in written]
-        drafts: list[list[int]] = [[] for _ in written]
-        open_rows = [True] * len(written)
+    def record(
+        self, proposal: Proposal, n_rows: int, proposed: int, accepted: int, step_s: float
+    ) -> None:
+        """Learn from a step with these drafts."""
+        if proposal.length == 0:
+            self.controller.record_baseline(step_s)
+            return
+        self.controller.record_step(
+            n_rows=n_rows,
+            draft_length=proposal.length,
+            proposed=proposed,
+            accepted=accepted,
+            draft_s=proposal.draft_s,
+            verify_s=step_s,
+        )
+
+    def _encode_pending(self, slots: Sequence[DraftSlot]) -> None:
+        """Encode the audio of the first slots, where that is not done yet."""
+        model, n_encoded = self.draft.model, 0
+        started = time.perf_counter()
+        for n, slot in enumerate(slots):
+            if slot.pending is not None:
+                features = (
+                    slot.pending if self.draft.shares_encoder else model.encoder(slot.pending)
+                )
+                model.decoder.attach_audio(self.cache, n, features)
+                slot.pending = None
+                n_encoded += 1
+        if n_encoded:
+            # So that this time holds the encoding, and the next does not.
+            model.backend.synchronize()
+        self.controller.record_encoding(n_encoded, time.perf_counter() - started)
+
+    def _draft(self, slots: Sequence[DraftSlot], length: int) -> list[list[int]]:
+        """Up to `length` next tokens of the first slots, in the target's ids."""
+        eot = self.draft.model.tokenizer.eot
+        written = [self.draft.to_draft_ids(slot.sequence.tokens) for slot in slots]
+        drafts: list[list[int]] = [[] for _ in slots]
+        is_open = [True] * len(slots)
         for _ in range(length):
-            for row, token in enumerate(self._next_tokens(own)):
-                own[row].append(token)
-                target = self.drafter.to_target.get(token)
-                if target is None or not open_rows[row]:
-                    open_rows[row] = False
+            for n, token in enumerate(self._next_tokens(slots, written)):
+                written[n].append(token)
+                target = self.draft.to_target.get(token)
+                if target is None or not is_open[n]:
+                    is_open[n] = False
                     continue
-                drafts[row].append(target)
-                open_rows[row] = token != self.drafter.vocabulary.end
-            if not any(open_rows):
+                drafts[n].append(target)
+                is_open[n] = token != eot
+            if not any(is_open):
                 break
-        for row, tokens in enumerate(written):
-            # What was guessed may be rejected: only what is certain counts as read.
-            self.read[row] = min(self.read[row], len(self.prompts[row]) + len(tokens))
+        for slot in slots:
+            # What was drafted may be rejected: only what is certain counts as read.
+            slot.n_cached = min(slot.n_cached, slot.n_certain)
         return drafts
 
-    def _next_tokens(self, own: Sequence[Sequence[int]]) -> list[int]:
-        device = self.drafter.decoder.device
+    def _next_tokens(
+        self, slots: Sequence[DraftSlot], written: Sequence[Sequence[int]]
+    ) -> list[int]:
+        """The draft model's choice after what is `written` in each of the first slots."""
+        model, device = self.draft.model, self.draft.model.backend.device
         histories = [
-            [*prompt, *tokens] for prompt, tokens in zip(self.prompts[: len(own)], own, strict=True)
+            [*slot.initial_tokens, *tokens] for slot, tokens in zip(slots, written, strict=True)
         ]
         # Rows that have less to read read their last tokens again, which changes nothing.
-        columns = max(
-            len(history) - read
-            for history, read in zip(histories, self.read[: len(own)], strict=True)
+        n_columns = max(
+            len(history) - slot.n_cached for slot, history in zip(slots, histories, strict=True)
         )
-        places = [
-            [max(0, len(history) - columns + j) for j in range(columns)] for history in histories
+        positions = [
+            [max(0, len(history) - n_columns + n) for n in range(n_columns)]
+            for history in histories
         ]
-        tokens = [[history[p] for p in row] for history, row in zip(histories, places, strict=True)]
-        logits = self.drafter.decoder.step(
+        tokens = [
+            [history[p] for p in row] for history, row in zip(histories, positions, strict=True)
+        ]
+        logits = model.decoder.step(
             torch.tensor(tokens, device=device),
-            torch.tensor(places, device=device),
-            self.state,
-            columns - 1,
+            torch.tensor(positions, device=device),
+            self.cache,
+            self.cache.attention_length(max(len(history) for history in histories)),
+            logits_from=n_columns - 1,
         )
-        self.read[: len(own)] = [len(history) for history in histories]
-        rules = [allowed_after(tokens, self.drafter.vocabulary) for tokens in own]
-        choice = self.drafter.rules.choose(logits[:, 0], rules)
-        return [int(token) for token in choice.tokens.tolist()]
-
-
-@dataclass
-class DraftLength:
-    """How many tokens to draft a step: as many as pay, by the acceptance and the times seen so far.
-
-    After a step without, a few steps try a single token; then the length with the most tokens a second is taken, and
-    drafting stops for good when that is none. A drafter that has to listen for long is not even tried.
-    """
-
-    length: int = 1
-    seconds_plain: float | None = None
-    _drafted: float = 0.0
-    _accepted: float = 0.0
-    _steps: int = 0
-    _verify_extra_s: float = 0.0
-    _draft_s: float = 0.0
-    _listen_s: float = 0.0
-
-    TOKENS = 100
-    """About what a window holds, over which the drafter's listening to it is spread."""
-    TRIAL_SHARE = 0.03
-    """A trial may take so much of the time that the windows take anyway."""
-    TRIAL_STEPS = 4
-    TRIAL_ROWS = 1
-    HOPELESS_STEPS = 2
-    """After so many steps without one right guess no more are made."""
-
-    def rows(self, rows: int) -> int:
-        """For how many of the rows to draft: one, until it is known to pay."""
-        return min(rows, self.TRIAL_ROWS) if self._steps < self.TRIAL_STEPS else rows
-
-    def wants_plain_step(self) -> bool:
-        """Whether a step without a draft is due, to know what it costs."""
-        return self.seconds_plain is None
-
-    def expects_listening(self, seconds: float) -> None:
-        """What the drafter's listening to one window may take, as long as that is not known."""
-        if self._steps == 0:
-            self._listen_s = seconds
-
-    def saw_listening(self, windows: int, seconds: float) -> None:
-        if windows:
-            self._listen_s = seconds / windows
-
-    def saw_plain(self, seconds: float) -> None:
-        self.seconds_plain = seconds
-        if (
-            self._steps == 0
-            and self._listen_s * self.TRIAL_ROWS > self.TRIAL_SHARE * self.TOKENS * seconds
-        ):
-            self.length = 0
-
-    def saw(
-        self, rows: int, drafted: int, accepted: int, offered: int, draft_s: float, verify_s: float
-    ) -> None:
-        """Learn from a step: `drafted` tokens a row, of `offered` guesses that were reached `accepted` were right."""
-        self._steps += 1
-        keep = 0.9
-        self._drafted, self._accepted = (
-            self._drafted * keep + offered,
-            self._accepted * keep + accepted,
-        )
-        self._draft_s = (
-            draft_s / drafted if self._steps == 1 else 0.8 * self._draft_s + 0.2 * draft_s / drafted
-        )
-        if self._steps >= self.HOPELESS_STEPS and self._accepted == 0:
-            self.length = 0
-        else:
-            assert self.seconds_plain is not None
-            extra = max(0.0, verify_s - self.seconds_plain) / drafted
-            self._verify_extra_s = (
-                extra if self._verify_extra_s == 0 else 0.8 * self._verify_extra_s + 0.2 * extra
-            )
-            if self._steps >= self.TRIAL_STEPS:
-                self.length = self._best_length(rows)
-
-    def _best_length(self, rows: int) -> int:
-        assert self.seconds_plain is not None
-        rate = min(0.98, self._accepted / max(1.0, self._drafted))
-        best, least_s = 0, self.seconds_plain / 1.03
-        for n in range(1, LONGEST_DRAFT + 1):
-            tokens = (1 - rate ** (n + 1)) / (1 - rate)
-            step_s = self.seconds_plain + n * (self._draft_s + self._verify_extra_s)
-            token_s = step_s / tokens + rows * self._listen_s / self.TOKENS
-            if token_s < least_s:
-                best, least_s = n, token_s
-        return best
+        for slot, history in zip(slots, histories, strict=True):
+            slot.n_cached = len(history)
+        constraints = [constraint_after(tokens, model.tokenizer) for tokens in written]
+        chosen: list[int] = model.rules.choose(logits[:, 0], constraints).tokens.tolist()
+        return chosen

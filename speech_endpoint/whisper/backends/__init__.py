@@ -1,1 +1,32 @@
-"""The kernels and number formats of each kind of device."""
+"""What each kind of device does its own way; `choose_backend` is the only place that asks which."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+
+from speech_endpoint.hardware import pick_device
+from speech_endpoint.whisper.backends.base import Backend
+from speech_endpoint.whisper.backends.cpu import CpuBackend
+from speech_endpoint.whisper.backends.cuda import CudaBackend
+
+
+def choose_backend(
+    device: str,
+    dtype: Literal["auto", "float32", "bfloat16", "float16"],
+    quantization: Literal["auto", "none", "int8"],
+) -> Backend:
+    """The backend for a device and number formats as settings name them.
+
+    Args:
+        device: auto, cpu, cuda, cuda:0, …
+        dtype: auto: float16, but on a CPU what it multiplies natively.
+        quantization: of a CPU's linear layers; elsewhere nothing is quantized.
+    """
+    chosen = pick_device(device)
+    if chosen.type == "cpu":
+        return CpuBackend(dtype, quantization)
+    number_format = torch.float16 if dtype == "auto" else getattr(torch, dtype)
+    backend = CudaBackend if chosen.type == "cuda" else Backend
+    return backend(chosen, number_format)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from speech_endpoint.audio.decoding import decode_audio
-from speech_endpoint.whisper.speculation import DraftLength
+from speech_endpoint.whisper.draft_length import DraftPolicy
 
 
 @pytest.mark.parametrize("first_s", [0, 10, 15, 20, 25])
@@ -28,7 +28,8 @@ def test_drafting_changes_nothing_where_a_window_is_handed_back(
     handler, data, wav, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window of two languages leaves its slot to others before the drafter has heard it."""
-    monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
+    always = DraftPolicy(max_probe_cost=1.0)
+    monkeypatch.setattr(handler.pipeline.transcriber, "draft_policy", always)
     speech = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 60)[
         15 * 16_000 : 40 * 16_000
     ]

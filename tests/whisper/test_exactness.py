@@ -1,9 +1,8 @@
-"""In float32 the decoding loop writes what transformers' `generate` writes, token for token."""
+"""In float32 the engine writes what transformers' `generate` writes, token for token."""
 
 from __future__ import annotations
 
 import shutil
-from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,13 +18,21 @@ from speech_endpoint.audio.decoding import decode_audio
 from speech_endpoint.audio.vad import pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import ModelSettings
+from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcription.transcriber import Transcriber
-from speech_endpoint.whisper.backends.cpu import pick_precision
+from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
-from speech_endpoint.whisper.engine import DecodingStatistics
-from speech_endpoint.whisper.sequence import Job
-from speech_endpoint.whisper.speculation import Drafter, DraftLength
-from speech_endpoint.whisper.tokenizer import Vocabulary
+from speech_endpoint.whisper.draft_length import DraftPolicy
+from speech_endpoint.whisper.engine import Engine
+from speech_endpoint.whisper.model.whisper import WhisperModel
+from speech_endpoint.whisper.sequence import (
+    DecodeOptions,
+    DecodeRequest,
+    DecodeResult,
+    DecodingStatistics,
+    RequestGroup,
+)
+from speech_endpoint.whisper.speculation import DraftModel
 
 FEW_FILES = [
     "conversations/phone_call.flac",
@@ -55,12 +62,12 @@ def transcriber() -> Transcriber:
 
 def cut_windows(transcriber: Transcriber, file: Path) -> list[np.ndarray]:
     waveform = decode_audio(file.read_bytes(), 16_000, 3600)
-    probabilities = transcriber.voice_activity(waveform)
+    probabilities = transcriber.vad(waveform)
     duration_s = waveform.size / 16_000
-    segments = pad_segments(speech_segments(probabilities, duration_s), duration_s)
+    speech = pad_segments(speech_segments(probabilities, duration_s), duration_s)
     return [
         np.concatenate(window.slices(waveform))
-        for window in pack_windows(segments, probabilities, 30.0)
+        for window in pack_windows(speech, probabilities, 30.0)
     ]
 
 
@@ -69,18 +76,29 @@ def windows(transcriber: Transcriber, data: Path) -> list[np.ndarray]:
     return [window for name in FEW_FILES for window in cut_windows(transcriber, data / name)]
 
 
+def results_of(
+    transcriber: Transcriber, windows: list[np.ndarray], batch_size: int, assisted: bool = False
+) -> tuple[list[DecodeResult], DecodingStatistics]:
+    """Each window's result, and what all took; whether drafting pays is not asked of the clock."""
+    draft = transcriber.draft if assisted else None
+    always = DraftPolicy(max_probe_cost=1.0, fixed_length=4)
+    engine = Engine(transcriber.model, min(batch_size, len(windows)), draft, always)
+    group = RequestGroup(DecodeOptions(language="en", assisted=assisted))
+    for n, window in enumerate(windows):
+        engine.add(DecodeRequest(group, n, float(n), (window,), fallback=False))
+    found: dict[int, DecodeResult] = {}
+    while engine.busy:
+        for result in engine.step():
+            assert isinstance(result, DecodeResult)
+            found[result.request.index] = result
+    return [found[n] for n in range(len(windows))], group.statistics
+
+
 def decode(
-    transcriber: Transcriber,
-    windows: list[np.ndarray],
-    batch_size: int,
-    assisted: bool = False,
-    statistics: DecodingStatistics | None = None,
-) -> list[list[int]]:
-    queue = deque(Job(n, (window,), "en", retries=False) for n, window in enumerate(windows))
-    drafter = transcriber.drafter if assisted else None
-    hypotheses = transcriber.loop.run(queue, batch_size, drafter, statistics)
-    found = {hypothesis.job.index: list(hypothesis.tokens) for hypothesis in hypotheses}
-    return [found[n] for n in range(len(windows))]
+    transcriber: Transcriber, windows: list[np.ndarray], batch_size: int, assisted: bool = False
+) -> tuple[list[list[int]], DecodingStatistics]:
+    results, statistics = results_of(transcriber, windows, batch_size, assisted)
+    return [list(result.tokens) for result in results], statistics
 
 
 @pytest.mark.core
@@ -98,35 +116,30 @@ def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
     from transformers import WhisperForConditionalGeneration
 
     network = WhisperForConditionalGeneration.from_pretrained(MODELS / "whisper-base").eval()
-    vocabulary = transcriber.vocabulary
-    prompt = (
-        vocabulary.start,
-        vocabulary.languages["en"],
-        vocabulary.tasks["transcribe"],
-        vocabulary.end,
-    )
+    extractor = WhisperFeatureExtractor.from_pretrained(MODELS / "whisper-base")
+    tokenizer = transcriber.model.tokenizer
+    initial = {*tokenizer.initial_tokens("en", "transcribe"), tokenizer.eot}
     windows = [(file.name, window) for file in files for window in cut_windows(transcriber, file)]
     for some in batched(windows, 8):
         waveforms = [window for _, window in some]
-        queue = deque(Job(n, (window,), "en", retries=False) for n, window in enumerate(waveforms))
-        hypotheses = sorted(
-            transcriber.loop.run(queue, len(some)), key=lambda hypothesis: hypothesis.job.index
-        )
-        features = transcriber.loop.log_mel(waveforms)
+        results, _ = results_of(transcriber, waveforms, len(some))
+        # Theirs from the spectrogram on: a wrong one of ours must not pass.
+        features = extractor(waveforms, sampling_rate=16_000, return_tensors="pt").input_features
         with torch.inference_mode():
             generated = network.generate(
                 features, language="en", task="transcribe", return_timestamps=True
             ).tolist()
-        for (name, _), hypothesis, found in zip(some, hypotheses, generated, strict=True):
-            tokens = list(hypothesis.tokens)
+        for (name, _), result, found in zip(some, results, generated, strict=True):
+            tokens = list(result.tokens)
             expected = first_pass(
-                [token for token in found if token not in prompt], vocabulary.first_timestamp
+                [token for token in found if token not in initial], tokenizer.first_timestamp
             )
-            # `generate` drops what follows the last timestamp and decodes it anew; a loop we cut.
+            # `generate` drops what follows the last timestamp and decodes it anew; repetition is
+            # cut here.
             common = min(len(tokens), len(expected))
-            where = (name, vocabulary.text(tokens), vocabulary.text(expected))
+            where = (name, tokenizer.decode(tokens), tokenizer.decode(expected))
             assert tokens[:common] == expected[:common], where
-            assert len(tokens) >= len(expected) or hypothesis.looped, where
+            assert len(tokens) >= len(expected) or result.quality.repeats_itself, where
     return len(windows)
 
 
@@ -161,15 +174,9 @@ def assisted(
 @pytest.fixture(scope="module")
 def undrafted(
     transcriber: Transcriber, windows: list[np.ndarray]
-) -> dict[int, tuple[list[list[int]], int]]:
-    """By batch size: the tokens of the windows, and the steps that they took."""
-    found = {}
-    for batch_size in BATCH_SIZES:
-        statistics = DecodingStatistics()
-        found[batch_size] = (
-            decode(transcriber, windows, batch_size, statistics=statistics),
-            statistics.steps,
-        )
+) -> dict[int, tuple[list[list[int]], DecodingStatistics]]:
+    """By batch size: the tokens of the windows, and what they took."""
+    found = {size: decode(transcriber, windows, size) for size in BATCH_SIZES}
     # One window after the other, or in slots that others left: the same.
     assert all(tokens == found[1][0] for tokens, _ in found.values())
     return found
@@ -181,23 +188,17 @@ def test_drafting_does_not_change_a_token(
     assisted: tuple[str, Transcriber],
     batch_size: int,
     windows: list[np.ndarray],
-    undrafted: dict[int, tuple[list[list[int]], int]],
-    monkeypatch: pytest.MonkeyPatch,
+    undrafted: dict[int, tuple[list[list[int]], DecodingStatistics]],
 ) -> None:
-    # Whether drafting pays is a matter of the clock; here it goes on all the same.
-    monkeypatch.setattr(DraftLength, "_best_length", lambda self, rows: 4)
-    monkeypatch.setattr(DraftLength, "TRIAL_SHARE", 1.0)
     assistant, transcriber = assisted
-    statistics = DecodingStatistics()
-    expected, steps = undrafted[batch_size]
-    assert (
-        decode(transcriber, windows, batch_size, assisted=True, statistics=statistics) == expected
-    )
-    assert statistics.drafted > 0
+    expected, undrafted_statistics = undrafted[batch_size]
+    tokens, statistics = decode(transcriber, windows, batch_size, assisted=True)
+    assert tokens == expected
+    assert statistics.proposed > 0
     if assistant == "whisper-base":
         assert statistics.tokens / statistics.row_steps > 3
     elif assistant == "whisper-tiny.en":
-        assert statistics.steps < 0.7 * steps
+        assert statistics.steps < 0.7 * undrafted_statistics.steps
 
 
 def random_drafter(directory: Path, mel_bins: int = 80) -> Path:
@@ -224,51 +225,32 @@ def random_drafter(directory: Path, mel_bins: int = 80) -> Path:
     return directory
 
 
-def test_a_drafter_with_other_mel_bands_hears_with_its_own(
+def test_a_draft_model_with_other_mel_bands_has_a_spectrogram_of_its_own(
     windows: list[np.ndarray], tmp_path: Path
 ) -> None:
     """As whisper-tiny (80) for whisper-large-v3 (128)."""
     transcriber = make_transcriber(str(random_drafter(tmp_path, mel_bins=128)))
-    statistics = DecodingStatistics()
-    assisted = decode(transcriber, windows[:2], 2, assisted=True, statistics=statistics)
-    assert assisted == decode(transcriber, windows[:2], 2)
-    assert statistics.drafted > 0
+    assisted, statistics = decode(transcriber, windows[:2], 2, assisted=True)
+    assert assisted == decode(transcriber, windows[:2], 2)[0]
+    assert statistics.proposed > 0
 
 
-def drafter_of(drafter: Checkpoint) -> Drafter:
-    target, cpu = load_checkpoint(str(MODELS / "whisper-base")), torch.device("cpu")
-    return Drafter(drafter, Vocabulary(target), target, cpu, pick_precision("float32", "none", cpu))
+def draft_model_of(checkpoint: Checkpoint) -> DraftModel:
+    target = load_checkpoint(str(MODELS / "whisper-base"))
+    backend = choose_backend("cpu", "float32", "none")
+    return DraftModel(checkpoint, target, WhisperModel.from_checkpoint(target, backend))
 
 
-def test_a_drafter_without_common_tokens_is_refused() -> None:
-    drafter = load_checkpoint(str(MODELS / "whisper-tiny.en"))
+def test_a_draft_model_without_common_tokens_is_refused() -> None:
+    draft = load_checkpoint(str(MODELS / "whisper-tiny.en"))
     foreign = {
-        token if token.startswith("<|") else f"zq{n}": n for token, n in drafter.vocabulary.items()
+        token if token.startswith("<|") else f"zq{n}": n for token, n in draft.token_ids.items()
     }
-    with pytest.raises(RuntimeError, match=r"only 0 of its .* text tokens exist there"):
-        drafter_of(replace(drafter, vocabulary=foreign))
+    with pytest.raises(ModelUnavailable, match=r"only 0 of its .* text tokens exist there"):
+        draft_model_of(replace(draft, token_ids=foreign))
 
 
-def test_a_drafter_for_another_sampling_rate_is_refused() -> None:
-    drafter = load_checkpoint(str(MODELS / "whisper-tiny.en"))
-    with pytest.raises(RuntimeError, match="8000 Hz, the other at 16000 Hz"):
-        drafter_of(replace(drafter, extractor=WhisperFeatureExtractor(sampling_rate=8_000)))
-
-
-@pytest.mark.parametrize(("listening_s", "length"), [(0.0, 1), (0.02, 1), (0.05, 0)])
-def test_a_drafter_that_listens_for_long_is_not_tried(listening_s: float, length: int) -> None:
-    """A window of a hundred tokens of 8 ms: a trial may take 3 % of that."""
-    draft_length = DraftLength()
-    draft_length.expects_listening(listening_s)
-    draft_length.saw_plain(0.008)
-    assert draft_length.length == length
-
-
-def test_a_drafter_that_is_right_goes_on_and_one_that_is_wrong_stops() -> None:
-    for accepted, goes_on in ((1, True), (0, False)):
-        draft_length = DraftLength(seconds_plain=0.1)
-        for _ in range(DraftLength.TRIAL_STEPS):
-            draft_length.saw(
-                rows=1, drafted=1, accepted=accepted, offered=1, draft_s=0.01, verify_s=0.11
-            )
-        assert (draft_length.length > 0) == goes_on
+def test_a_draft_model_for_another_sampling_rate_is_refused() -> None:
+    draft = load_checkpoint(str(MODELS / "whisper-tiny.en"))
+    with pytest.raises(ModelUnavailable, match="8000 Hz, the other at 16000 Hz"):
+        draft_model_of(replace(draft, extractor=WhisperFeatureExtractor(sampling_rate=8_000)))

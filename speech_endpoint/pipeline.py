@@ -1,0 +1,227 @@
+"""A request from start to end: decode, transcribe, diarize, attribute.
+
+Windows of speech are decoded together, each word gets its speaker, and what comes out is who said
+what, when.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from speech_endpoint.attribution import Attribution, attribute, attribute_channels
+from speech_endpoint.audio.decoding import decode_audio, decode_channels, payload_bytes
+from speech_endpoint.config import InferenceConfig, ModelSettings
+from speech_endpoint.diarization.diarizer import Diarizer
+from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
+from speech_endpoint.transcription.transcriber import Transcriber, Transcription
+from speech_endpoint.whisper.sequence import DecodingStatistics
+
+logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Audio, and what is wanted of it."""
+
+    inputs: bytes | str
+    """An audio file's bytes, or their base64 text."""
+    config: InferenceConfig
+    warnings: tuple[str, ...] = ()
+    """About the parameters."""
+
+    @classmethod
+    def from_host(cls, data: Any) -> Request:
+        """A request as the host hands it over: {"inputs": …, "parameters": {…}}.
+
+        Raises:
+            InvalidRequest: no inputs, or parameters that are not allowed.
+        """
+        if not isinstance(data, dict) or data.get("inputs") is None:
+            raise InvalidRequest(
+                "inputs",
+                "missing",
+                'missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes',
+            )
+        config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
+        return cls(data["inputs"], config, tuple(warnings))
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What was recognised in a recording, by one of the two ways of doing it."""
+
+    attribution: Attribution
+    transcriptions: Sequence[Transcription]
+    """One of the recording, or one of each channel."""
+    duration_s: float
+
+
+class SpeechPipeline:
+    """Loads the models that the settings name and serves requests, one at a time."""
+
+    def __init__(self, settings: ModelSettings, repository: str = ".") -> None:
+        """
+        Args:
+            settings: which models, on what, and limits.
+            repository: the directory that relative model directories lie in.
+
+        Raises:
+            ModelUnavailable: a model cannot be loaded.
+        """
+        started = time.perf_counter()
+        self.settings = settings
+        self.transcriber = Transcriber(settings, repository)
+        self.diarizer = Diarizer.from_settings(settings, repository)
+        logger.info(
+            "ready on %s after %.1f s: %s, assistant %s, diarization %s",
+            self.transcriber.model.backend.device,
+            time.perf_counter() - started,
+            settings.asr_model,
+            settings.assistant_model,
+            settings.diarization_model,
+        )
+
+    def run(self, request: Request) -> Transcript:
+        """Who said what, when.
+
+        Raises:
+            InvalidRequest: what the caller did wrong.
+        """
+        return drain(self.stream(request))
+
+    def stream(self, request: Request) -> Generator[Segment, None, Transcript]:
+        """As `run`; meanwhile each segment leaves when its words are final, in order of time.
+
+        Segments bear no speaker yet: who speaks is known when all is heard. Where the channels are
+        the speakers, segments leave with them, at the end.
+        """
+        self.check(request.config)
+        stopwatch = Stopwatch()
+        payload = payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20)
+        by_channel = request.config.channels == "speakers"
+        recognise = self._recognise_channels if by_channel else self._recognise_mix
+        recognition = yield from recognise(payload, request.config, stopwatch)
+        return _transcript(recognition, request.warnings, stopwatch)
+
+    def check(self, config: InferenceConfig) -> None:
+        """Raise InvalidRequest for what the models of this endpoint cannot do."""
+        if config.diarize and self.diarizer is None:
+            raise InvalidRequest(
+                "parameters.diarize",
+                "unavailable",
+                "true needs a diarization model; set DIARIZATION_MODEL on the endpoint",
+            )
+        self.transcriber.check(config)
+
+    def _recognise_mix(
+        self, payload: bytes, config: InferenceConfig, stopwatch: Stopwatch
+    ) -> Generator[Segment, None, Recognition]:
+        """Transcribe the mix of all channels; a diarization model tells the speakers apart."""
+        waveform = decode_audio(payload, config.sampling_rate, self.settings.max_audio_s)
+        stopwatch.lap("decode")
+        transcription = yield from self.transcriber.stream(waveform, config)
+        stopwatch.lap("asr")
+        attribution = self._attribute(waveform, transcription.segments, config)
+        stopwatch.lap("diarization")
+        return Recognition(attribution, [transcription], waveform.size / SAMPLE_RATE_HZ)
+
+    def _attribute(
+        self, waveform: Waveform, segments: Sequence[Segment], config: InferenceConfig
+    ) -> Attribution:
+        """Segments with their speakers, or as they are where none are wanted or nobody speaks."""
+        if self.diarizer is None or config.diarize is False or not segments:
+            return Attribution(tuple(segments), turns=(), speaker_turns=())
+        diarization = self.diarizer(
+            waveform,
+            num_speakers=config.num_speakers,
+            min_speakers=config.min_speakers,
+            max_speakers=config.max_speakers,
+        )
+        return attribute(segments, diarization)
+
+    def _recognise_channels(
+        self, payload: bytes, config: InferenceConfig, stopwatch: Stopwatch
+    ) -> Generator[Segment, None, Recognition]:
+        """Transcribe each channel: what is said on one is said by one speaker."""
+        waveforms = decode_channels(payload, config.sampling_rate, self.settings.max_audio_s)
+        stopwatch.lap("decode")
+        transcriptions = [self.transcriber(waveform, config) for waveform in waveforms]
+        stopwatch.lap("asr")
+        attribution = attribute_channels([each.segments for each in transcriptions])
+        stopwatch.lap("diarization")
+        yield from attribution.segments
+        return Recognition(attribution, transcriptions, waveforms.shape[1] / SAMPLE_RATE_HZ)
+
+
+class Stopwatch:
+    """Names the time that each stage of a request takes, seconds."""
+
+    def __init__(self) -> None:
+        self.started = self._last = time.perf_counter()
+        self.laps_s: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """Give the time since the last lap a name."""
+        now = time.perf_counter()
+        self.laps_s[name], self._last = now - self._last, now
+
+    @property
+    def total_s(self) -> float:
+        return time.perf_counter() - self.started
+
+
+def drain(stream: Generator[Any, None, Result]) -> Result:
+    """Run a generator to its end, for what it returns."""
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def _transcript(
+    recognition: Recognition, warnings: Sequence[str], stopwatch: Stopwatch
+) -> Transcript:
+    transcriptions = recognition.transcriptions
+    longest = max(transcriptions, key=lambda each: sum(len(s.words) for s in each.segments))
+    all_warnings = list(warnings)
+    for number, transcription in enumerate(transcriptions):
+        prefix = f"channel {number}: " if len(transcriptions) > 1 else ""
+        all_warnings += [prefix + warning for warning in transcription.warnings]
+    statistics = [each.statistics for each in transcriptions]
+    return Transcript(
+        segments=recognition.attribution.segments,
+        turns=recognition.attribution.turns,
+        speaker_turns=recognition.attribution.speaker_turns,
+        language=longest.language,
+        duration_s=recognition.duration_s,
+        warnings=tuple(all_warnings),
+        timings_s={
+            **stopwatch.laps_s,
+            "total": stopwatch.total_s,
+            "voice_activity": sum(each.vad_s for each in transcriptions),
+            "encoder": sum(each.encoder_s for each in statistics),
+        },
+        stats=_stats(statistics),
+    )
+
+
+def _stats(statistics: Sequence[DecodingStatistics]) -> dict[str, float]:
+    """Counts and ratios of the decoding, over all channels."""
+    steps, tokens, fallbacks, row_steps, proposed, accepted = (
+        sum(getattr(each, name) for each in statistics)
+        for name in ("steps", "tokens", "fallbacks", "row_steps", "proposed", "accepted")
+    )
+    stats: dict[str, float] = {"steps": steps, "tokens": tokens, "fallbacks": fallbacks}
+    if proposed:
+        stats["acceptance_rate"] = round(accepted / proposed, 3)
+        stats["tokens_per_step"] = round(tokens / max(1, row_steps), 2)
+    return stats

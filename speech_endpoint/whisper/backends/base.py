@@ -1,0 +1,136 @@
+"""What a device decides: number formats, linear layers, attention, the caches' layout.
+
+A backend is chosen once, when models are loaded; everything else is the same code on every device.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Linear(Protocol):
+    """y = x Wᵀ + b, for x of shape (…, in)."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+
+class DenseLinear:
+    """A linear layer in the number format of its weight, by PyTorch's own product."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+
+class Backend:
+    """PyTorch's own kernels, which serve on any device."""
+
+    encoder_batch_size = 8
+    """Windows that the encoder takes at once."""
+    drafting_scales_with_rows = False
+    """Whether a draft takes its time row by row, so that a probe with few rows tells only of those."""
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        self.device, self.dtype = device, dtype
+
+    def linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
+        """A linear layer for about `rows` rows at once.
+
+        Args:
+            weight: (out, in), float32.
+            bias: (out,), float32, or None.
+        """
+        return self._dense(weight, bias)
+
+    def step_linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
+        """A linear layer for the few rows of a decoding step; arguments as in `linear`."""
+        return self._dense(weight, bias)
+
+    def lm_head(self, weight: Tensor) -> Linear:
+        """The projection to the vocabulary, the largest matrix of a step: (vocabulary, width)."""
+        return self.step_linear(weight, None)
+
+    def padded_rows(self, rows: int) -> int:
+        """How many rows to compute in a step that has `rows`."""
+        return rows
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention of all to all.
+
+        Args:
+            query: (batch, heads, n, d), already scaled.
+            key: (batch, heads, t, d).
+            value: (batch, heads, t, d).
+
+        Returns:
+            (batch, heads, n, d).
+        """
+        return F.scaled_dot_product_attention(query, key, value, scale=1.0)
+
+    def self_attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        """Attention of a step's queries to the text so far.
+
+        Args:
+            query, key, value: as in `attention`.
+            mask: (batch, 1, n, t), true where a query may look.
+        """
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+
+    # The layout of the cross-attention's value cache is known to the next four alone. Values lie
+    # (…, d, frames): the layout that oneDNN reads at the memory's speed.
+
+    def new_cross_values(self, *leading: int, n_frames: int, head_width: int) -> Tensor:
+        """An uninitialised value cache: `leading` dimensions, then those of a window's values."""
+        shape = (*leading, head_width, n_frames)
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
+    def project_cross_values(
+        self, states: Tensor, weight: Tensor, bias: Tensor, out: Tensor
+    ) -> None:
+        """Write a window's values into its slot of the cache.
+
+        Args:
+            states: (frames, width), the encoder's.
+            weight: (width, width).
+            bias: (width,).
+            out: one layer's slot of `new_cross_values`.
+        """
+        torch.addmm(bias[:, None], weight, states.T, out=out.view(-1, len(states)))
+
+    def split_cross_values(self, values: Tensor, n_parts: int, n_frames: int) -> Tensor:
+        """The first frames of one slot, (layers, heads, …), as parts: (layers, parts, heads, …)."""
+        parts = values[..., : n_parts * n_frames].unflatten(-1, (n_parts, n_frames))
+        return parts.movedim(-2, 1)
+
+    def cross_attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attention of a step's few queries to the many frames of a window.
+
+        By plain products: eight queries then cost what one does, and none depends on how many
+        there are.
+
+        Args:
+            query: (batch, heads, n, d), already scaled.
+            key: (batch, heads, frames, d).
+            value: (batch, heads, …), of `new_cross_values`.
+
+        Returns:
+            (batch, heads, n, d).
+        """
+        q, k, v = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
+        weights = torch.softmax(torch.bmm(q, k.transpose(1, 2)), dim=-1)
+        return torch.bmm(weights, v.transpose(1, 2)).reshape(query.shape)
+
+    def synchronize(self) -> None:
+        """Wait until the device has done what it was given, before a clock is read."""
+
+    def _dense(self, weight: Tensor, bias: Tensor | None) -> Linear:
+        return DenseLinear(*self._cast(weight, bias))
+
+    def _cast(self, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return weight.to(self.dtype), None if bias is None else bias.to(self.dtype)

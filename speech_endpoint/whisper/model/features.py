@@ -1,0 +1,41 @@
+"""Whisper's log-mel spectrogram (Radford et al. 2022), on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import WhisperFeatureExtractor
+
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+
+WINDOW_S = 30
+WINDOW_SAMPLES = WINDOW_S * SAMPLE_RATE_HZ
+N_FFT = 400
+HOP_SAMPLES = 160
+MEL_FRAMES = WINDOW_SAMPLES // HOP_SAMPLES  # 3000, of 10 ms
+AUDIO_FRAMES = MEL_FRAMES // 2  # 1500, of 20 ms: the encoder's
+AUDIO_FRAME_S = WINDOW_S / AUDIO_FRAMES
+
+
+class LogMel:
+    """Waveforms of at most 30 s to what the encoder reads; the filters are the checkpoint's own."""
+
+    def __init__(self, extractor: WhisperFeatureExtractor, device: torch.device) -> None:
+        filters = np.asarray(extractor.mel_filters, dtype=np.float32).T
+        self.filters = torch.from_numpy(filters.copy()).to(device)
+        self.hann = torch.hann_window(N_FFT, device=device)
+
+    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
+        """Log-mel spectrograms, (windows, mels, 3000), float32, padded with silence to 30 s."""
+        padded = torch.zeros(len(waveforms), WINDOW_SAMPLES)
+        for row, waveform in zip(padded, waveforms, strict=True):
+            row[: waveform.size] = torch.from_numpy(waveform[:WINDOW_SAMPLES])
+        samples = padded.to(self.hann.device)
+        spectrum = torch.stft(samples, N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True)
+        power = torch.view_as_real(spectrum[..., :-1]).square().sum(dim=-1)
+        log_mel = (self.filters @ power).clamp_(min=1e-10).log10_()
+        floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
+        return (torch.maximum(log_mel, floor) + 4.0) / 4.0

@@ -1,0 +1,70 @@
+"""A request as a stream: segments leave as soon as they are final."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from speech_endpoint.config import InferenceConfig
+from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.transcript import Segment, Transcript
+
+
+@pytest.fixture(scope="module")
+def pipeline(handler) -> SpeechPipeline:
+    return handler.pipeline
+
+
+def streamed(
+    pipeline: SpeechPipeline, request: Request
+) -> tuple[list[tuple[float, Segment]], Transcript, float]:
+    """Segments with the times at which they left, the transcript, and the time of the whole."""
+    started = time.perf_counter()
+    stream, segments = pipeline.stream(request), []
+    while True:
+        try:
+            segment = next(stream)
+        except StopIteration as end:
+            return segments, end.value, time.perf_counter() - started
+        segments.append((time.perf_counter() - started, segment))
+
+
+@pytest.mark.parametrize("chunk_length_s", [30.0, 10.0])
+def test_segments_leave_in_time_order_and_are_the_whole(
+    pipeline: SpeechPipeline, data: Path, chunk_length_s: float
+) -> None:
+    audio = (data / "conversations" / "four_speakers_text.flac").read_bytes()
+    config = InferenceConfig(diarize=False, chunk_length_s=chunk_length_s, batch_size=4)
+    segments, transcript, _ = streamed(pipeline, Request(audio, config))
+    starts = [segment.start for _, segment in segments]
+    assert starts == sorted(starts)
+    assert tuple(segment for _, segment in segments) == transcript.segments
+    assert "".join(segment.text for _, segment in segments) == transcript.text
+    assert pipeline.run(Request(audio, config)).segments == transcript.segments
+    # They left one by one, not all when everything was done.
+    assert len({left for left, _ in segments}) > len(segments) / 2
+    assert len({round(left, 1) for left, _ in segments}) > 3
+
+
+def test_with_speakers_the_text_streams_and_the_transcript_names_them(
+    pipeline: SpeechPipeline, data: Path
+) -> None:
+    audio = (data / "conversations" / "phone_call.flac").read_bytes()
+    segments, transcript, _ = streamed(pipeline, Request(audio, InferenceConfig()))
+    assert "".join(segment.text for _, segment in segments) == transcript.text
+    assert {segment.speaker for _, segment in segments} == {None}
+    assert {turn.speaker for turn in transcript.turns} == {"SPEAKER_00", "SPEAKER_01"}
+    assert {turn.speaker for turn in transcript.speaker_turns} == {"SPEAKER_00", "SPEAKER_01"}
+
+
+def test_what_a_caller_did_wrong_names_the_field_and_the_kind() -> None:
+    with pytest.raises(InvalidRequest) as missing:
+        Request.from_host({"parameters": {}})
+    assert (missing.value.field, missing.value.code) == ("inputs", "missing")
+    with pytest.raises(InvalidRequest) as wrong:
+        Request.from_host({"inputs": b"x", "parameters": {"batch_size": 0}})
+    assert wrong.value.field == "parameters.batch_size"
+    assert str(wrong.value).startswith("parameters.batch_size: ")

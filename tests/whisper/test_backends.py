@@ -1,0 +1,123 @@
+"""The kernels of a CPU: right, and each row's result its own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from speech_endpoint.whisper.backends import choose_backend
+from speech_endpoint.whisper.backends.base import Backend
+from speech_endpoint.whisper.backends.cpu import CpuBackend
+from speech_endpoint.whisper.backends.linear import ROW_BLOCK, BlockedLinear, Int8Linear
+
+pytestmark = [pytest.mark.pure, pytest.mark.core]
+WIDTH, OUT = 64, 96
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def step_layers() -> list:
+    weight, bias = random(OUT, WIDTH), random(OUT, seed=1)
+    return [
+        BlockedLinear(weight.bfloat16(), bias.bfloat16()),
+        Int8Linear(weight, bias, torch.float32),
+    ]
+
+
+@pytest.mark.parametrize("layer", step_layers(), ids=lambda layer: type(layer).__name__)
+@settings(deadline=None)
+@given(n_rows=st.integers(1, 3 * ROW_BLOCK), row=st.integers(0))
+def test_a_row_does_not_depend_on_how_many_there_are(layer, n_rows: int, row: int) -> None:
+    """Otherwise a text would depend on the batch size, and on drafts."""
+    x = random(3 * ROW_BLOCK, WIDTH, seed=2)
+    x = x.bfloat16() if isinstance(layer, BlockedLinear) else x
+    all_rows, some_rows = layer(x), layer(x[:n_rows])
+    assert some_rows.shape == (n_rows, OUT)
+    assert torch.equal(some_rows[row % n_rows], all_rows[row % n_rows])
+
+
+@pytest.mark.parametrize("layer", step_layers(), ids=lambda layer: type(layer).__name__)
+def test_a_layer_computes_the_product(layer) -> None:
+    x = random(5, WIDTH, seed=2)
+    expected = x @ random(OUT, WIDTH).T + random(OUT, seed=1)
+    found = layer(x.bfloat16() if isinstance(layer, BlockedLinear) else x).float()
+    # Two or three digits are what bfloat16 and int8 hold.
+    assert (found - expected).abs().max() < 0.03 * expected.abs().max()
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    return torch.softmax(query @ key.mT, dim=-1) @ value
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("n_queries", [1, 2, 9])
+def test_attention_to_audio_is_attention_however_the_cache_lies(dtype, n_queries: int) -> None:
+    backend = choose_backend("cpu", dtype, "none")
+    n_layers, n_slots, n_heads, n_frames, d = 1, 2, 3, 50, 8
+    query = random(n_slots, n_heads, n_queries, d)
+    key, states = (
+        random(n_slots, n_heads, n_frames, d, seed=1),
+        random(n_slots, n_frames, 24, seed=2),
+    )
+    weight, bias = random(24, 24, seed=3), random(24, seed=4)
+    cache = backend.new_cross_values(n_layers, n_slots, n_heads, n_frames=n_frames, head_width=d)
+    typed = [tensor.to(backend.dtype) for tensor in (states, weight, bias)]
+    for slot in range(n_slots):
+        backend.project_cross_values(typed[0][slot], typed[1], typed[2], cache[0, slot])
+    value = (states @ weight.T + bias).view(n_slots, n_frames, n_heads, d).transpose(1, 2)
+    found = backend.cross_attention(query.to(backend.dtype), key.to(backend.dtype), cache[0])
+    tolerance = 1e-4 if dtype == "float32" else 0.1
+    torch.testing.assert_close(
+        found.float(), attention(query, key, value), atol=tolerance, rtol=tolerance
+    )
+
+
+def test_a_slot_is_split_into_parts_of_its_time() -> None:
+    backend = choose_backend("cpu", "float32", "none")
+    n_heads, n_frames, d = 2, 12, 4
+    cache = backend.new_cross_values(1, 1, n_heads, n_frames=n_frames, head_width=d)
+    cache.copy_(random(*cache.shape))
+    query, key = random(3, n_heads, 1, d), random(1, n_heads, n_frames, d, seed=1)
+    parts = backend.split_cross_values(cache[:, 0], 3, 4)
+    keys = key[0].unflatten(1, (3, 4)).movedim(1, 0)
+    found = backend.cross_attention(query, keys.contiguous(), parts[0])
+    for part in range(3):
+        alone = backend.new_cross_values(1, 1, n_heads, n_frames=4, head_width=d)
+        alone.copy_(backend.split_cross_values(cache[:, 0], 3, 4)[:, part : part + 1])
+        expected = backend.cross_attention(
+            query[part : part + 1], keys[part : part + 1].contiguous(), alone[0]
+        )
+        torch.testing.assert_close(found[part : part + 1], expected)
+
+
+def test_a_query_attends_alike_alone_and_beside_others() -> None:
+    """Drafts make a step wider: to the last bit, it must say the same of its first token."""
+    backend = choose_backend("cpu", "bfloat16", "none")
+    query, key, value = (random(2, 3, n, 8, seed=n).bfloat16() for n in (4, 64, 64))
+    mask = torch.ones(2, 1, 4, 64, dtype=torch.bool)
+    wide = backend.self_attention(query, key, value, mask)
+    narrow = backend.self_attention(query[:, :, :1], key, value, mask[:, :, :1])
+    assert torch.equal(narrow, wide[:, :, :1])
+
+
+def test_every_backend_attends_alike() -> None:
+    plain, cpu = Backend(torch.device("cpu"), torch.float32), CpuBackend("float32", "none")
+    query, key, value = (random(2, 3, n, 8, seed=n) for n in (1, 64, 64))
+    mask = torch.ones(2, 1, 1, 64, dtype=torch.bool)
+    torch.testing.assert_close(
+        plain.self_attention(query, key, value, mask), cpu.self_attention(query, key, value, mask)
+    )
+
+
+def test_number_formats_are_those_that_settings_name() -> None:
+    assert choose_backend("cpu", "float32", "auto").dtype == torch.float32
+    assert choose_backend("cpu", "bfloat16", "none").dtype == torch.bfloat16
+    weight = random(OUT, WIDTH)
+    assert isinstance(CpuBackend("float32", "int8").step_linear(weight, None), Int8Linear)
+    assert isinstance(CpuBackend("bfloat16", "auto").lm_head(weight), Int8Linear)
+    assert not isinstance(CpuBackend("float32", "auto").lm_head(weight), Int8Linear)

@@ -1,0 +1,77 @@
+"""Whether drafting pays is worked out from times and counts, without a model."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from speech_endpoint.whisper.draft_length import (
+    MAX_DRAFT_TOKENS,
+    DraftPolicy,
+    SpeculationController,
+)
+
+pytestmark = pytest.mark.pure
+
+
+def probed(*, accepted: int, draft_s: float, policy: DraftPolicy | None = None):
+    """A controller after its probe: steps of 0.1 s, one token drafted in each."""
+    controller = SpeculationController(policy or DraftPolicy())
+    controller.record_baseline(0.1)
+    for _ in range(controller.policy.probe_steps):
+        if controller.length:
+            controller.record_step(
+                n_rows=1,
+                draft_length=1,
+                proposed=1,
+                accepted=accepted,
+                draft_s=draft_s,
+                verify_s=0.1,
+            )
+    return controller
+
+
+@pytest.mark.parametrize(("encoding_s", "length"), [(0.0, 1), (0.02, 1), (0.05, 0)])
+def test_a_draft_model_that_takes_long_to_encode_is_not_tried(
+    encoding_s: float, length: int
+) -> None:
+    """A window of a hundred tokens of 8 ms: a probe may take 3 % of that."""
+    controller = SpeculationController()
+    controller.estimate_encoding(encoding_s)
+    controller.record_baseline(0.008)
+    assert controller.length == length
+
+
+def test_the_first_step_has_no_draft() -> None:
+    controller = SpeculationController()
+    assert controller.needs_baseline
+    controller.record_baseline(0.1)
+    assert not controller.needs_baseline
+
+
+def test_a_draft_model_that_is_right_goes_on_and_one_that_is_wrong_stops() -> None:
+    assert probed(accepted=1, draft_s=0.01).length > 1
+    assert probed(accepted=0, draft_s=0.01).length == 0
+
+
+def test_a_draft_that_takes_as_long_as_the_step_itself_stops() -> None:
+    assert probed(accepted=1, draft_s=0.2).length == 0
+
+
+def test_few_rows_are_drafted_for_until_it_is_known_to_pay() -> None:
+    controller = SpeculationController()
+    assert controller.n_rows(24) == 1
+    assert probed(accepted=1, draft_s=0.01).n_rows(24) == 24
+
+
+def test_a_fixed_length_is_taken_after_the_probe() -> None:
+    policy = DraftPolicy(fixed_length=3)
+    assert probed(accepted=1, draft_s=9.0, policy=policy).length == 3
+
+
+@given(st.floats(0.0001, 0.05), st.floats(0.0001, 0.05))
+def test_a_cheaper_draft_is_never_shorter(one_s: float, other_s: float) -> None:
+    cheap, dear = sorted((one_s, other_s))
+    lengths = [probed(accepted=1, draft_s=draft_s).length for draft_s in (cheap, dear)]
+    assert MAX_DRAFT_TOKENS >= lengths[0] >= lengths[1] >= 0
