@@ -1,11 +1,18 @@
-"""What the machine offers: devices, their instructions, memory."""
+"""Devices, threads and memory: what depends on the machine and on no model."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import sys
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import torch
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def pick_device(device: str) -> torch.device:
@@ -23,12 +30,48 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(native)
 
 
-def release_freed_memory() -> None:
-    """Give it back to the system, where that is Linux with glibc; elsewhere nothing is done.
+def map_on_threads(
+    function: Callable[[Item], Result], items: Iterable[Item], device: torch.device
+) -> list[Result]:
+    """Apply `function` to every item: on a CPU in parallel, with one PyTorch thread per worker.
 
-    Between many short-lived arrays of all sizes and a few that stay, glibc's heaps only grow: half a
-    gigabyte an hour of audio. What is given back has to be had again, so this is for after long
-    stretches of work.
+    Independent batches on one thread each are a quarter faster than all threads on one batch and,
+    unlike those, no slower when the machine is busy with other work.
+
+    Returns:
+        The results, in the order of `items`.
+    """
+    num_threads = torch.get_num_threads()
+    if device.type != "cpu" or num_threads == 1:
+        return [function(item) for item in items]
+    try:
+        with ThreadPoolExecutor(
+            num_threads, initializer=torch.set_num_threads, initargs=(1,)
+        ) as pool:
+            return list(pool.map(function, items))
+    finally:
+        # New threads start with the number that was set last anywhere in the process.
+        torch.set_num_threads(num_threads)
+
+
+def balanced_batch_size(count: int, max_size: int) -> int:
+    """The batch size that gives every worker of `map_on_threads` the same number of batches.
+
+    Args:
+        count: how many items there are, at least 1.
+        max_size: the largest batch.
+    """
+    num_threads = torch.get_num_threads()
+    batches_per_worker = math.ceil(count / (max_size * num_threads))
+    return math.ceil(count / (batches_per_worker * num_threads))
+
+
+def trim_heap() -> None:
+    """Return freed memory to the system, on Linux with glibc (`malloc_trim`); a no-op elsewhere.
+
+    Many short-lived arrays of all sizes among a few long-lived ones make glibc's heaps grow by half
+    a gigabyte per hour of audio. Trimmed pages have to be faulted in again, so call this after long
+    pieces of work only.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:

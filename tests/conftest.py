@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from paths import DATA, REPOSITORY
+from paths import DATA, MODELS, PHONE_CALL, REPOSITORY
 
 
 @pytest.fixture(scope="session")
@@ -56,3 +57,42 @@ def wav():
         return file.getvalue()
 
     return encode
+
+
+class Conversation(NamedTuple):
+    """A recording and who speaks when in it."""
+
+    waveform: np.ndarray
+    """(samples,), mono, 16 kHz."""
+    reference: object
+    """A pyannote.core.Annotation."""
+
+
+def _read_conversation(audio: Path) -> Conversation:
+    from pyannote.database.util import load_rttm
+
+    from speech_endpoint.audio.decoding import decode_audio
+
+    (reference,) = load_rttm(audio.with_suffix(".rttm")).values()
+    return Conversation(decode_audio(audio.read_bytes(), 16_000, 3600.0), reference)
+
+
+@pytest.fixture(scope="session")
+def phone_call() -> Conversation:
+    """Half a minute of two people on the telephone, which pyannote.audio comes with."""
+    return _read_conversation(PHONE_CALL)
+
+
+@pytest.fixture(scope="session")
+def conversation(data: Path) -> Callable[[str], Conversation]:
+    """Reads one of the conversations of the test data by its name."""
+    return lambda name: _read_conversation(data / "conversations" / f"{name}.flac")
+
+
+@pytest.fixture(scope="session")
+def diarization_bundle() -> Path:
+    """The diarization pipeline that `make models` builds."""
+    bundle = MODELS / "speaker-diarization"
+    if not (bundle / "config.json").is_file():
+        pytest.skip("no diarization pipeline; run make models")
+    return bundle

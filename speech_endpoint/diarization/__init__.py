@@ -1,1 +1,1 @@
-"""Who spoke when, by pyannote.audio. The networks are imported when a pipeline is loaded, not before."""
+"""Who spoke when, by pyannote.audio. pyannote is imported when a pipeline is loaded, not before."""

@@ -1,12 +1,13 @@
-"""CAM++, a network that turns speech into a vector that tells speakers apart.
+"""CAM++, a network that turns speech into a speaker embedding.
 
-Wang, Zheng, Chen, Cheng, Chen: "CAM++: A Fast and Efficient Network for Speaker Verification Using Context-Aware
-Masking", Interspeech 2023. Parameters bear the names that 3D-Speaker's published checkpoints give them.
+Wang, Zheng, Chen, Cheng, Chen: "CAM++: A Fast and Efficient Network for Speaker Verification Using
+Context-Aware Masking", Interspeech 2023. Parameters bear the names that 3D-Speaker's published
+checkpoints give them.
 
-It runs in two stages, so that the frames of one window are computed once and pooled once per speaker in it:
+It runs in two stages, so that frames are computed once and pooled once per speaker:
 
-- `forward_frames`: a 2-D convolutional front-end (FCM), then a densely connected time-delay network (D-TDNN) whose
-  layers mask themselves by their context;
+- `forward_frames`: a 2-D convolutional front-end (FCM), then a densely connected time-delay network
+  (D-TDNN) whose layers mask themselves by their context;
 - `forward_embedding`: weighted mean and standard deviation over time, then the final layer.
 """
 
@@ -90,8 +91,7 @@ class Stem(nn.Module):
         self.nonlinear = _norm_relu(out_channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.nonlinear(self.linear(x))
-        return out
+        return self.nonlinear(self.linear(x))
 
 
 class ContextAwareMask(nn.Module):
@@ -106,15 +106,12 @@ class ContextAwareMask(nn.Module):
         self.linear2 = nn.Conv1d(channels // 2, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # The mask is constant within a segment, so it is computed once per segment and then spread over its frames.
+        # The mask is constant within a segment: it is computed once for each, then repeated.
         segments = F.avg_pool1d(x, CONTEXT_FRAMES, stride=CONTEXT_FRAMES, ceil_mode=True)
         context = x.mean(-1, keepdim=True) + segments
         mask = torch.sigmoid(self.linear2(F.relu(self.linear1(context))))
-        masked: Tensor = (
-            self.linear_local(x)
-            * mask.repeat_interleave(CONTEXT_FRAMES, dim=-1)[..., : x.shape[-1]]
-        )
-        return masked
+        frame_mask = mask.repeat_interleave(CONTEXT_FRAMES, dim=-1)[..., : x.shape[-1]]
+        return self.linear_local(x) * frame_mask
 
 
 class DenseLayer(nn.Module):
@@ -128,7 +125,7 @@ class DenseLayer(nn.Module):
         self.cam_layer = ContextAwareMask(BOTTLENECK, GROWTH, dilation)
 
     def forward(self, x: Tensor) -> Tensor:
-        added: Tensor = self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
+        added = self.cam_layer(self.nonlinear2(self.linear1(self.nonlinear1(x))))
         return torch.cat([x, added], dim=1)
 
 
@@ -141,8 +138,7 @@ class Transition(nn.Module):
         self.linear = nn.Conv1d(channels, channels // 2, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.linear(self.nonlinear(x))
-        return out
+        return self.linear(self.nonlinear(x))
 
 
 class FinalLayer(nn.Module):
@@ -154,12 +150,11 @@ class FinalLayer(nn.Module):
         self.nonlinear = _norm_relu(out_channels, affine=False)
 
     def forward(self, statistics: Tensor) -> Tensor:
-        out: Tensor = self.nonlinear(F.linear(statistics, self.linear.weight.squeeze(-1)))
-        return out
+        return self.nonlinear(F.linear(statistics, self.linear.weight.squeeze(-1)))
 
 
 class CamPlusPlus(nn.Module):
-    """CAM++ for 80 mel bins: `features` are Kaldi filter banks at 100 Hz with their mean over time subtracted."""
+    """CAM++ on Kaldi filter banks at 100 Hz with their mean over time subtracted."""
 
     def __init__(self, mel_bins: int = MEL_BINS, embedding_size: int = EMBEDDING_SIZE) -> None:
         super().__init__()
@@ -181,45 +176,67 @@ class CamPlusPlus(nn.Module):
         self.xvector = nn.ModuleDict(layers)
 
     def forward_frames(self, features: Tensor) -> Tensor:
-        """Frame-level representation of speech.
+        """Compute the frame-level representation of speech.
 
-        features : (batch, frames, mel_bins)
-        returns : (batch, channels, ceil(frames / 2))
+        Args:
+            features: (batch, frames, mel_bins).
+
+        Returns:
+            (batch, channels, ceil(frames / 2)).
         """
-        out: Tensor = self.head(features.transpose(1, 2))
+        out = self.head(features.transpose(1, 2))
         for name, layer in self.xvector.items():
             if name != "dense":
                 out = layer(out)
         return out
 
     def forward_embedding(self, frames: Tensor, weights: Tensor | None = None) -> Tensor:
-        """One embedding per sequence of `frames`.
+        """Compute one embedding per sequence of frames.
 
-        frames : (batch, channels, n), as `forward_frames` returns them
-        weights : (batch, n), how much each frame counts, at least 0; None: all the same
-        returns : (batch, embedding_size)
+        Args:
+            frames: (batch, channels, n), as `forward_frames` returns them.
+            weights: (batch, n), how much each frame counts, at least 0; None: all the same.
+
+        Returns:
+            (batch, embedding_size).
         """
-        embedding: Tensor = self.xvector["dense"](weighted_statistics(frames, weights))
-        return embedding
+        return self.xvector["dense"](weighted_statistics(frames, weights))
 
     def forward(self, features: Tensor, weights: Tensor | None = None) -> Tensor:
-        """features (batch, frames, mel_bins), weights (batch, ceil(frames / 2)) -> (batch, embedding_size)."""
+        """Compute one embedding per sequence of filter banks.
+
+        Args:
+            features: (batch, frames, mel_bins).
+            weights: (batch, ceil(frames / 2)), how much each frame of `forward_frames` counts.
+
+        Returns:
+            (batch, embedding_size).
+        """
         return self.forward_embedding(self.forward_frames(features), weights)
 
 
 def mean_and_deviation(count: Tensor, total: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased standard deviation of `count` values with these sums of themselves and of their squares."""
+    """Compute mean and unbiased standard deviation from sums.
+
+    Args:
+        count: how many values there are.
+        total: their sum.
+        squares: the sum of their squares; the three broadcast.
+    """
     mean = total / count.clamp(min=1)
     variance = (squares - count * mean.square()) / (count - 1).clamp(min=1)
     return mean, variance.clamp(min=0).sqrt()
 
 
 def weighted_statistics(frames: Tensor, weights: Tensor | None) -> Tensor:
-    """Mean and unbiased standard deviation over time; zeros, never NaN, where all weights are 0.
+    """Compute mean and unbiased standard deviation over time; zeros where all weights are 0.
 
-    frames : (batch, channels, n)
-    weights : (batch, n), or None
-    returns : (batch, 2 * channels)
+    Args:
+        frames: (batch, channels, n).
+        weights: (batch, n), or None.
+
+    Returns:
+        (batch, 2 * channels), never NaN.
     """
     if weights is None:
         weights = frames.new_ones(frames.shape[0], frames.shape[-1])

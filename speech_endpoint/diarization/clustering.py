@@ -1,4 +1,4 @@
-"""Which of the voices heard in short windows are the same person."""
+"""Which local speakers, of which chunks, are the same person."""
 
 from __future__ import annotations
 
@@ -7,225 +7,143 @@ from typing import Any
 import numpy as np
 from pyannote.audio.pipelines.clustering import BaseClustering
 from pyannote.core import SlidingWindowFeature
-from scipy.cluster.hierarchy import fcluster, linkage
 
-# Mean cosine distance (CAM++) up to which two groups of voices are one person. On conversations tuned on, the error
-# is flat from 0.35 to 0.40, on the others from 0.31 to 0.43; without CONFLICT_PENALTY there is no such plateau.
-SAME_PERSON_DISTANCE = 0.37
-# Added to the distance of two groups that speak in the same windows, times the share of such windows: segmentation
-# hears them as two people there. Flat from 0.2 to 1.0.
-CONFLICT_PENALTY = 0.5
-# Voices this close are joined first, by scipy, stretch by stretch, so that memory stays linear in the duration.
-NEAR_DUPLICATE_DISTANCE = 0.15
-STRETCH_VOICES = 2000
-# A person has at least so many voices, or this share of them in short recordings (pyannote's rule).
-MIN_VOICES, MIN_VOICES_SHARE = 12, 0.1
-# A voice counts when it speaks alone for this share of its window; in turn, where there are too few of them.
+from speech_endpoint.diarization.agglomeration import cluster_members
+from speech_endpoint.diarization.local_tracks import split_columns
+
+# A local speaker takes part in the clustering when it is active alone for this share of its chunk;
+# the next share is tried where that leaves too few.
 ACTIVE_SHARES = (0.2, 0.1, 0.05, 0.0)
 
+Assignment = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Clusters (chunks, speakers), similarities (chunks, speakers, clusters), centroids (clusters,
+dimension)."""
+Limits = tuple[int | None, int | None, int | None]
+"""The exact, the smallest and the largest number of clusters, where given."""
 
-class ConflictAwareClustering(BaseClustering):
-    """Average-linkage clustering that knows that two voices in one window are two people."""
+
+class CoOccurrenceClustering(BaseClustering):
+    """Average-linkage clustering that keeps apart local speakers who occur in the same chunks."""
 
     expects_num_clusters = False
 
-    def __init__(self, voices: int) -> None:
-        """
+    def __init__(self, num_local_speakers: int) -> None:
+        """Make a clustering for the columns that `local_tracks.join_subtracks` returns.
+
         Args:
-            voices: how many segmentation tells apart in a window; columns beyond are later parts of the same voices,
-                as `voice_splitting.split_voices` has them, and may be anybody.
+            num_local_speakers: how many speakers the segmentation tells apart in a chunk.
         """
         super().__init__(metric="cosine", constrained_assignment=True)
-        self.voices = voices
+        self.num_local_speakers = num_local_speakers
 
     def __call__(
         self,
         embeddings: np.ndarray,
-        segmentations: SlidingWindowFeature | None = None,
+        segmentations: SlidingWindowFeature,
         num_clusters: int | None = None,
         min_clusters: int | None = None,
         max_clusters: int | None = None,
         **_: Any,
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Assign every (window, local speaker) pair to a person.
+    ) -> Assignment:
+        """Assign every column of every chunk to a cluster.
+
+        A sub-track is clustered as if it came from a chunk of its own: it may be the same person
+        as any sub-track of another number.
 
         Args:
-            embeddings: (windows, speakers, dimension); NaN where nobody speaks.
-            segmentations: (windows, frames, speakers), 0 or 1.
+            embeddings: (chunks, columns, dimension); NaN where nobody speaks.
+            segmentations: (chunks, frames, columns), 0 or 1.
+            num_clusters: how many clusters there are, if known.
+            min_clusters: at least so many.
+            max_clusters: at most so many.
 
         Returns:
-            Persons (windows, speakers), similarities (windows, speakers, persons), centroids (persons, dimension).
+            Clusters (chunks, columns), similarities (chunks, columns, clusters) and centroids
+            (clusters, dimension). A cluster of -2 means: more local speakers than clusters.
         """
-        assert segmentations is not None
-        windows, frames, speakers = segmentations.data.shape
-        parts = segmentations.data.reshape(windows, frames, -1, self.voices)
-        alone = np.einsum(
-            "wfpv,wfp->wpv",
-            parts,
-            parts.sum(axis=3, dtype=np.uint8) == 1,
-            dtype=np.float32,
-            casting="unsafe",
-        )
-        persons, similarities, centroids = self._cluster(
-            embeddings.reshape(-1, self.voices, embeddings.shape[2]),
-            parts.any(axis=1).reshape(-1, self.voices),
-            alone.reshape(-1, self.voices) / frames,
+        chunks, frames, columns = segmentations.data.shape
+        num_speakers = self.num_local_speakers
+        tracks = split_columns(segmentations.data, num_speakers, axis=2)
+        subtrack_embeddings = split_columns(embeddings, num_speakers, axis=1)
+        clusters, similarities, centroids = self._cluster(
+            subtrack_embeddings.reshape(-1, num_speakers, embeddings.shape[2]),
+            tracks.any(axis=1).reshape(-1, num_speakers),
+            _non_overlapped_frames(tracks).reshape(-1, num_speakers) / frames,
             (num_clusters, min_clusters, max_clusters),
         )
         return (
-            persons.reshape(windows, speakers),
-            similarities.reshape(windows, speakers, -1),
+            clusters.reshape(chunks, columns),
+            similarities.reshape(chunks, columns, -1),
             centroids,
         )
 
     def _cluster(
-        self,
-        embeddings: np.ndarray,
-        active: np.ndarray,
-        alone: np.ndarray,
-        limits: tuple[int | None, int | None, int | None],
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The same for windows without later parts.
+        self, embeddings: np.ndarray, active: np.ndarray, active_share: np.ndarray, limits: Limits
+    ) -> Assignment:
+        """Assign every local speaker of every chunk to a cluster.
 
         Args:
-            embeddings: (windows, speakers, dimension).
-            active: (windows, speakers), whether they talk in it at all.
-            alone: (windows, speakers), for which share of it they talk alone.
-            limits: exactly, at least and at most so many persons.
+            embeddings: (chunks, speakers, dimension); NaN where nobody speaks.
+            active: (chunks, speakers), whether the local speaker is active at all.
+            active_share: (chunks, speakers), the share of the chunk that it is active alone.
+            limits: of the number of clusters.
         """
         embedded = ~np.isnan(embeddings[..., 0])
-        assigned = None
-        for share in ACTIVE_SHARES:
-            windows, speakers = np.nonzero(embedded & (alone >= share))
-            if len(windows) < 2:
+        assignment = _one_cluster(embeddings)
+        for min_share in ACTIVE_SHARES:
+            chunks, speakers = np.nonzero(embedded & (active_share >= min_share))
+            if len(chunks) < 2:
                 continue
-            voices = _unit(embeddings[windows, speakers])
-            exact, least, most = self.set_num_clusters(len(voices), *limits)
-            persons = _persons(voices, windows, len(embeddings), exact, least, most)
-            centroids = np.stack([voices[members].mean(axis=0) for members in persons])
-            assigned = self._assign(embeddings, active, centroids)
-            # Negative: more voices at once than persons.
-            if (
-                limits[0] is None
-                or len(np.unique(assigned[0][active & (assigned[0] >= 0)])) == limits[0]
-            ):
-                return assigned
-        return assigned or _one_person(embeddings)
+            vectors = _unit(embeddings[chunks, speakers])
+            bounds = self.set_num_clusters(len(vectors), *limits)
+            members = cluster_members(vectors, chunks, len(embeddings), *bounds)
+            centroids = np.stack([vectors[indices].mean(axis=0) for indices in members])
+            assignment = self._assign(embeddings, active, centroids)
+            assigned = assignment[0][active & (assignment[0] >= 0)]
+            if limits[0] is None or len(np.unique(assigned)) == limits[0]:
+                break
+        return assignment
 
     def _assign(
         self, embeddings: np.ndarray, active: np.ndarray, centroids: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Each pair goes to the nearest centroid, two pairs of one window never to the same."""
+    ) -> Assignment:
+        """Assign each local speaker to the nearest centroid, no two of one chunk to the same."""
         embedded = ~np.isnan(embeddings[..., 0])
-        found = 1 + _unit(embeddings[embedded]) @ _unit(centroids).T
-        similarities = np.full((*active.shape, len(centroids)), found.min(), found.dtype)
-        similarities[embedded] = found
-        similarities[~active] = found.min() - 1
+        known = 1 + _unit(embeddings[embedded]) @ _unit(centroids).T
+        similarities = np.full((*active.shape, len(centroids)), known.min(), known.dtype)
+        similarities[embedded] = known
+        similarities[~active] = known.min() - 1
         return self.constrained_argmax(similarities), similarities, centroids
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """(…, dimension) -> the same directions, of length 1."""
-    unit: np.ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return unit
-
-
-def _one_person(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    windows, speakers, dimension = embeddings.shape
-    return (
-        np.zeros((windows, speakers), np.int8),
-        np.ones((windows, speakers, 1)),
-        np.zeros((1, dimension)),
-    )
-
-
-def _persons(
-    voices: np.ndarray,
-    windows: np.ndarray,
-    num_windows: int,
-    exact: int | None,
-    least: int,
-    most: int,
-) -> list[np.ndarray]:
-    """Indices of the voices of each person.
+def _non_overlapped_frames(tracks: np.ndarray) -> np.ndarray:
+    """Count the frames in which a sub-track is the only one of its number that is active.
 
     Args:
-        voices: (voices, dimension), unit length.
-        windows: (voices,), the window of each.
-        exact, least, most: how many persons there are to be.
-    """
-    groups = _near_duplicates(voices)
-    merges, sizes = _agglomerate(voices, windows, num_windows, groups)
-    smallest = min(MIN_VOICES, max(1, round(MIN_VOICES_SHARE * len(voices))))
-    natural = next(
-        (n for n, merge in enumerate(merges) if merge[2] > SAME_PERSON_DISTANCE), len(merges)
-    )
-
-    def count(step: int, size: int) -> int:
-        return int((sizes[step] >= size).sum())
-
-    wanted = exact or max(least, min(most, count(natural, smallest) or 1))
-    # The natural partition if it will do, with smaller groups counted as persons rather than others' groups cut.
-    step, size = min(
-        ((step, size) for step in range(len(sizes)) for size in range(smallest, 0, -1)),
-        key=lambda choice: (abs(count(*choice) - wanted), abs(choice[0] - natural), -choice[1]),
-    )
-    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-    for kept, gone, _ in merges[:step]:
-        members[kept] = np.concatenate([members[kept], members[gone]])
-        members[gone] = members[gone][:0]
-    persons = sorted((group for group in members if len(group) >= size), key=len, reverse=True)
-    return persons[:most]
-
-
-def _near_duplicates(voices: np.ndarray) -> np.ndarray:
-    """A group number for each voice: windows overlap, so most voices have near twins."""
-    groups, used = np.zeros(len(voices), dtype=int), 0
-    for first in range(0, len(voices), STRETCH_VOICES):
-        stretch = voices[first : first + STRETCH_VOICES]
-        if len(stretch) > 1:
-            tree = linkage(stretch, method="average", metric="cosine")
-            groups[first : first + len(stretch)] = (
-                used + fcluster(tree, NEAR_DUPLICATE_DISTANCE, "distance") - 1
-            )
-        else:
-            groups[first] = used
-        used = groups[first : first + len(stretch)].max() + 1
-    return groups
-
-
-def _agglomerate(
-    voices: np.ndarray, windows: np.ndarray, num_windows: int, groups: np.ndarray
-) -> tuple[list[tuple[int, int, float]], np.ndarray]:
-    """Merge the closest two groups until one is left.
+        tracks: (chunks, frames, subtracks, speakers), 0 or 1.
 
     Returns:
-        The merges (kept, gone, distance) and the groups' sizes before the first and after each: (merges + 1, groups).
+        (chunks, subtracks, speakers), float32.
     """
-    num_groups = groups.max() + 1
-    size = np.bincount(groups).astype(float)
-    total = np.zeros((num_groups, voices.shape[1]))
-    np.add.at(total, groups, voices)
-    present = np.zeros((num_groups, num_windows), dtype=np.float32)
-    present[groups, windows] = 1
+    return np.einsum(
+        "cfts,cft->cts",
+        tracks,
+        tracks.sum(axis=3, dtype=np.uint8) == 1,
+        dtype=np.float32,
+        casting="unsafe",
+    )
 
-    def distances(group: int) -> np.ndarray:
-        mean = 1 - (total / np.maximum(size, 1)[:, None]) @ (total[group] / size[group])
-        together = present @ present[group]
-        conflict = together / np.maximum(1, np.minimum(present.sum(axis=1), present[group].sum()))
-        row = mean + CONFLICT_PENALTY * conflict
-        row[(size == 0) | (np.arange(num_groups) == group)] = np.inf
-        return row
 
-    table = np.stack([distances(group) for group in range(num_groups)])
-    merges, sizes = [], [size.copy()]
-    for _ in range(num_groups - 1):
-        kept, gone = sorted(divmod(int(table.argmin()), num_groups))
-        merges.append((kept, gone, float(table[kept, gone])))
-        total[kept] += total[gone]
-        present[kept] = np.maximum(present[kept], present[gone])
-        size[kept], size[gone] = size[kept] + size[gone], 0
-        table[kept] = table[:, kept] = distances(kept)
-        table[gone] = table[:, gone] = np.inf
-        sizes.append(size.copy())
-    return merges, np.stack(sizes)
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    """(..., dimension) -> the same directions, of length 1."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def _one_cluster(embeddings: np.ndarray) -> Assignment:
+    """Everybody in one cluster, for recordings with too little speech to embed anybody."""
+    chunks, speakers, dimension = embeddings.shape
+    return (
+        np.zeros((chunks, speakers), np.int8),
+        np.ones((chunks, speakers, 1)),
+        np.zeros((1, dimension)),
+    )

@@ -1,4 +1,4 @@
-"""Who spoke when, by pyannote.audio. Times are seconds; waveforms are float32, (samples,), mono, 16 kHz."""
+"""Load a diarization pipeline, run it, and turn pyannote's output into the project's types."""
 
 from __future__ import annotations
 
@@ -7,136 +7,180 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
+from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
+
+if TYPE_CHECKING:
+    from pyannote.audio import Pipeline
+    from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
+    from pyannote.core import Annotation
 
 logger = logging.getLogger(__name__)
 
-# Shorter recordings hold nobody's turn: less than a few frames of the segmentation.
+# Shorter recordings, a few frames of the segmentation, have no turns.
 MIN_DURATION_S = 0.1
+# For pipelines that come with the batch size 1.
 BATCH_SIZE = 32
 BUNDLE_TYPE = "local-speaker-diarization"
+"""`type` in the config.json of a bundle that `tools/build_models` wrote."""
 
 
 class Diarizer:
     """A loaded diarization pipeline: waveform in, speaker turns out."""
 
-    def __init__(self, model: str, *, token: str | None, device: str) -> None:
-        """Load `model`: a Hub name, the directory of a pyannote 4 pipeline, or one that build_models.py wrote.
+    def __init__(
+        self, model: str, *, token: str | None, device: str, telemetry: bool = False
+    ) -> None:
+        """Load a pipeline.
 
         Args:
+            model: a Hub name, or a directory: of a pyannote 4 pipeline, or of a bundle that
+                `tools/build_models` wrote.
             token: for gated models; appears in no message.
             device: auto, cpu, cuda, cuda:0, …
+            telemetry: whether pyannote may report its usage to its makers.
 
         Raises:
-            RuntimeError: the model cannot be loaded.
+            ModelUnavailable: the model cannot be loaded; the log has the cause.
         """
-        # pyannote reports usage to its makers unless told otherwise before the import.
-        os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+        # Read when pyannote is imported, and at every call; without it, pyannote reports.
+        os.environ["PYANNOTE_METRICS_ENABLED"] = "1" if telemetry else "0"
         self._lock = threading.Lock()
-        self._pipeline = (
-            _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_pyannote(model, token)
-        )
+        self._pipeline = _load(model, token)
         self._pipeline.to(pick_device(device))
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, repository: str) -> Diarizer | None:
-        """The diarizer that the environment names, or None."""
+        """Load the pipeline that the settings name; None where they name none."""
         if settings.diarization_model is None:
             return None
         return cls(
             resolve_model(settings.diarization_model, repository),
             token=settings.token,
             device=settings.device,
+            telemetry=settings.pyannote_metrics_enabled,
         )
 
     def __call__(
         self,
-        waveform: np.ndarray,
+        waveform: Waveform,
         *,
         num_speakers: int | None = None,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
     ) -> Diarization:
-        """Who speaks when in `waveform`; no turns where nobody does.
+        """Find who speaks when; calls from several threads run one after another.
 
-        Speakers are SPEAKER_00, SPEAKER_01, … in the order in which they are first heard.
+        Args:
+            waveform: (samples,), mono, 16 kHz.
+            num_speakers: how many people speak, if known.
+            min_speakers: at least so many.
+            max_speakers: at most so many.
+
+        Returns:
+            Turns and embeddings under the pipeline's own labels; none where nobody speaks.
         """
         if waveform.size < MIN_DURATION_S * SAMPLE_RATE_HZ:
-            return Diarization((), ())
+            return Diarization()
         samples = np.ascontiguousarray(waveform, dtype=np.float32)
         file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE_HZ}
-        counts = {
+        limits = {
             "num_speakers": num_speakers,
             "min_speakers": min_speakers,
             "max_speakers": max_speakers,
         }
-        with self._lock, _kept_torch_settings():
-            output = self._pipeline(
-                file, **{name: count for name, count in counts.items() if count is not None}
-            )
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        with self._lock, _preserve_tf32():
+            output = self._pipeline(file, **given)
         return to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
 
 
-def to_diarization(output: Any, duration: float) -> Diarization:
-    """pyannote's output, a DiarizeOutput or a bare Annotation, as turns within 0 to `duration`."""
-    turns = _turns(getattr(output, "speaker_diarization", output), duration)
+def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Diarization:
+    """Convert a pipeline's output, with turns cut to the recording and exclusive turns in any case.
+
+    Args:
+        output: pyannote's; a bare Annotation has neither exclusive turns nor embeddings.
+        duration_s: of the recording.
+    """
+    annotation = getattr(output, "speaker_diarization", output)
     exclusive = getattr(output, "exclusive_speaker_diarization", None)
-    exclusive_turns = make_exclusive(turns) if exclusive is None else _turns(exclusive, duration)
-    names = {
-        speaker: f"SPEAKER_{n:02d}"
-        for n, speaker in enumerate(dict.fromkeys(turn.speaker for turn in turns))
-    }
-    for turn in exclusive_turns:
-        names.setdefault(turn.speaker, f"SPEAKER_{len(names):02d}")
-    return Diarization(_renamed(turns, names), _renamed(exclusive_turns, names))
-
-
-def make_exclusive(turns: list[SpeakerTurn]) -> list[SpeakerTurn]:
-    """At most one speaker at any time: where turns overlap, whoever began last has the floor."""
-    borders = sorted({border for turn in turns for border in (turn.start, turn.end)})
-    waiting = sorted(turns, key=lambda turn: turn.start, reverse=True)
-    talking: list[SpeakerTurn] = []
-    exclusive: list[SpeakerTurn] = []
-    for start, end in itertools.pairwise(borders):
-        while waiting and waiting[-1].start <= start:
-            talking.append(waiting.pop())
-        talking = [turn for turn in talking if turn.end > start]
-        if not talking:
-            continue
-        speaker = talking[-1].speaker
-        if exclusive and exclusive[-1].speaker == speaker and exclusive[-1].end == start:
-            start = exclusive.pop().start
-        exclusive.append(SpeakerTurn(speaker, start, end))
-    return exclusive
-
-
-def _turns(annotation: Any, duration: float) -> list[SpeakerTurn]:
-    turns = [
-        SpeakerTurn(str(speaker), max(0.0, float(segment.start)), min(duration, float(segment.end)))
-        for segment, _, speaker in annotation.itertracks(yield_label=True)
-    ]
-    return sorted(
-        (turn for turn in turns if turn.start < turn.end), key=lambda turn: (turn.start, turn.end)
+    turns = _turns(annotation, duration_s)
+    return Diarization(
+        turns,
+        make_exclusive(turns) if exclusive is None else _turns(exclusive, duration_s),
+        _embeddings(annotation.labels(), getattr(output, "speaker_embeddings", None)),
     )
 
 
-def _renamed(turns: list[SpeakerTurn], names: Mapping[str, str]) -> tuple[SpeakerTurn, ...]:
-    return tuple(SpeakerTurn(names[turn.speaker], turn.start, turn.end) for turn in turns)
+def make_exclusive(turns: tuple[SpeakerTurn, ...]) -> tuple[SpeakerTurn, ...]:
+    """Leave at most one speaker at any time: where turns overlap, the one that began last.
+
+    Args:
+        turns: of all speakers.
+
+    Returns:
+        Turns in order of time; neighbours are of different speakers or have a pause between them.
+    """
+    borders = sorted({border for turn in turns for border in (turn.start, turn.end)})
+    pending = sorted(turns, key=lambda turn: turn.start, reverse=True)
+    active: list[SpeakerTurn] = []
+    exclusive: list[SpeakerTurn] = []
+    for start, end in itertools.pairwise(borders):
+        while pending and pending[-1].start <= start:
+            active.append(pending.pop())
+        active = [turn for turn in active if turn.end > start]
+        if not active:
+            continue
+        speaker = active[-1].speaker
+        if exclusive and exclusive[-1].speaker == speaker and exclusive[-1].end == start:
+            start = exclusive.pop().start
+        exclusive.append(SpeakerTurn(speaker, start, end))
+    return tuple(exclusive)
+
+
+def _turns(annotation: Annotation, duration_s: float) -> tuple[SpeakerTurn, ...]:
+    """The turns of an annotation within 0 to `duration_s`, in order of start and end."""
+    turns = [
+        SpeakerTurn(str(label), max(0.0, float(segment.start)), min(duration_s, float(segment.end)))
+        for segment, _, label in annotation.itertracks(yield_label=True)
+    ]
+    not_empty = (turn for turn in turns if turn.start < turn.end)
+    return tuple(sorted(not_empty, key=lambda turn: (turn.start, turn.end)))
+
+
+def _embeddings(
+    labels: list[Any], centroids: np.ndarray | None
+) -> dict[str, npt.NDArray[np.float32]]:
+    """The embedding of each speaker that has one.
+
+    Args:
+        labels: the speakers, in the order of `centroids`.
+        centroids: (speakers, dimension), if known; pyannote fills with zeros, or NaN, the rows of
+            speakers whom it counted but could not embed.
+    """
+    if centroids is None:
+        return {}
+    return {
+        str(label): centroid.astype(np.float32)
+        for label, centroid in zip(labels, centroids, strict=True)
+        if np.isfinite(centroid).all() and centroid.any()
+    }
 
 
 @contextmanager
-def _kept_torch_settings() -> Iterator[None]:
-    """pyannote turns TF32 off for the whole process at every call: put it back."""
+def _preserve_tf32() -> Iterator[None]:
+    """Undo what pyannote does at every call: turn TF32 off for the whole process."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     try:
@@ -145,36 +189,53 @@ def _kept_torch_settings() -> Iterator[None]:
         matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
+def _load(model: str, token: str | None) -> Pipeline:
+    """Load a bundle or a pyannote pipeline.
+
+    Raises:
+        ModelUnavailable: without its cause, which may quote a URL or a header; that is logged.
+    """
+    name = Path(model).name if Path(model).is_dir() else model
+    try:
+        pipeline = _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_hub(model, token)
+    except Exception as error:
+        cause = str(error).replace(token, "<HF_TOKEN>") if token else str(error)
+        logger.error(
+            "DIARIZATION_MODEL: %r could not be loaded: %s: %s", model, type(error).__name__, cause
+        )
+        raise ModelUnavailable(
+            f"DIARIZATION_MODEL: {name!r} could not be loaded ({type(error).__name__}); see the log"
+        ) from None
+    if pipeline is None:
+        raise ModelUnavailable(
+            f"DIARIZATION_MODEL: {name!r} could not be downloaded; accept its conditions on"
+            " huggingface.co and set HF_TOKEN to a token that may read it (HF_TOKEN is"
+            f" {'set' if token else 'not set'})"
+        )
+    return pipeline
+
+
 def _is_bundle(directory: Path) -> bool:
     config = directory / "config.json"
     return config.is_file() and json.loads(config.read_text()).get("type") == BUNDLE_TYPE
 
 
-def _load_bundle(directory: Path) -> Any:
-    from speech_endpoint.diarization.pipeline import LocalSpeakerDiarization
+def _load_bundle(directory: Path) -> Pipeline:
+    from speech_endpoint.diarization.pipeline import BundledSpeakerDiarization
 
-    return LocalSpeakerDiarization(directory)
+    return BundledSpeakerDiarization(directory)
 
 
-def _load_pyannote(model: str, token: str | None) -> Any:
+def _load_hub(model: str, token: str | None) -> Pipeline | None:
+    """Load a pyannote pipeline, by its fast form where there is one; None without access."""
     from pyannote.audio import Pipeline
 
-    from speech_endpoint.diarization.pipeline import WindowedSpeakerDiarization
+    from speech_endpoint.diarization.pipeline import FastSpeakerDiarization
 
-    name = Path(model).name if Path(model).is_dir() else model
-    try:
-        pipeline = Pipeline.from_pretrained(model, token=token)
-    except Exception as error:
-        # Not its text: it may quote a URL or a header.
-        raise RuntimeError(
-            f"DIARIZATION_MODEL: {name!r} could not be loaded ({type(error).__name__})"
-        ) from None
+    pipeline = Pipeline.from_pretrained(model, token=token)
     if pipeline is None:
-        raise RuntimeError(
-            f"DIARIZATION_MODEL: {name!r} could not be downloaded; accept its conditions on huggingface.co and set"
-            f" HF_TOKEN to a token that may read it (HF_TOKEN is {'set' if token else 'not set'})"
-        )
+        return None
     for size in ("segmentation_batch_size", "embedding_batch_size"):
         if getattr(pipeline, size, BATCH_SIZE) == 1:
             setattr(pipeline, size, BATCH_SIZE)
-    return WindowedSpeakerDiarization.from_pipeline(pipeline)
+    return FastSpeakerDiarization.from_pipeline(pipeline)

@@ -1,8 +1,8 @@
-"""pyannote's segmentation network (PyanNet) over overlapping windows, several times faster.
+"""pyannote's segmentation network (PyanNet) over overlapping chunks, several times faster.
 
-Windows of 10 s every second share nine tenths of their audio, and half of the network's time goes into its first
-convolution: here that runs once over a stretch of windows. Each window's own normalisation of the waveform is an affine
-map, which the convolution lets through.
+Chunks of 10 s, one every second, share nine tenths of their audio, and half of the network's time
+goes into its first convolution: here that runs once over the audio of all chunks. Each chunk's own
+normalisation of its waveform is an affine map, which commutes with the convolution.
 """
 
 from __future__ import annotations
@@ -15,65 +15,86 @@ from torch import Tensor
 from torch.nn.functional import leaky_relu
 
 
-class OverlappingWindows:
-    """What a `PyanNet` says of windows that begin `step` samples apart."""
+class SharedFrontEndPyanNet:
+    """The scores of a `PyanNet` for overlapping chunks, with one pass of its first convolution."""
 
-    def __init__(self, model: PyanNet, half: bool) -> None:
-        """
+    def __init__(self, model: PyanNet, *, bfloat16: bool) -> None:
+        """Wrap a network that `supports` accepts.
+
         Args:
-            half: bfloat16 for the recurrent layers, where the CPU has instructions for it: other speakers
-                in 3 to 9 frames of 1,000.
+            model: the network, in evaluation mode.
+            bfloat16: run the recurrent layers in bfloat16, for CPUs that have instructions for it;
+                this changes the speakers of 3 to 9 frames in 1,000.
         """
         self.model = model
-        self.dtype = torch.bfloat16 if half else torch.float32
+        self.dtype = torch.bfloat16 if bfloat16 else torch.float32
         self.lstm = copy.deepcopy(model.lstm).to(self.dtype)
         self.filters = model.sincnet.conv1d[0]
-        # What the filters make of a constant 1: the part of a normalisation's offset.
-        self.response = self.filters(torch.ones(1, 1, self.filters.filterbank.kernel_size))[
-            0
-        ].detach()
+        # The filters' response to a constant 1 carries the offset of a chunk's normalisation.
+        ones = torch.ones(1, 1, self.filters.filterbank.kernel_size)
+        self.response = self.filters(ones)[0].detach()
 
     @staticmethod
-    def serves(model: object, step: int) -> bool:
-        """Whether the network is one of these and its windows begin where its first convolution has an output."""
+    def supports(model: object, hop: int) -> bool:
+        """Whether the model is a PyanNet that this class can run on chunks `hop` samples apart.
+
+        Every chunk has to begin where the first convolution has an output.
+        """
         return (
             isinstance(model, PyanNet)
             and model.hparams.lstm["monolithic"]
-            and step % model.sincnet.stride == 0
+            and hop % model.sincnet.stride == 0
         )
 
     @torch.inference_mode()
-    def __call__(self, windows: Tensor) -> Tensor:
-        """(windows, 1, samples), a view that `unfold` made of one waveform -> scores (windows, frames, classes)."""
-        count, _, size = windows.shape
-        step, stride = windows.stride(0), self.model.sincnet.stride
-        stretch = windows.as_strided((1, 1, (count - 1) * step + size), (size, size, 1))
-        filtered = self.filters(stretch)[0]
+    def __call__(self, chunks: Tensor) -> Tensor:
+        """Score the classes of every frame.
+
+        Args:
+            chunks: (chunks, 1, samples), a view that `Tensor.unfold` made of one waveform.
+
+        Returns:
+            (chunks, frames, classes), as `PyanNet.forward` returns them.
+        """
+        count, _, size = chunks.shape
+        hop, stride = chunks.stride(0), self.model.sincnet.stride
+        audio = chunks.as_strided((1, 1, (count - 1) * hop + size), (size, size, 1))
+        filtered = self.filters(audio)[0]
         length = (size - self.filters.filterbank.kernel_size) // stride + 1
-        norm = self.model.sincnet.wav_norm1d
-        variance, mean = torch.var_mean(windows[:, 0].contiguous(), dim=1, correction=0)
-        scale = norm.weight / torch.sqrt(variance + norm.eps)
-        offset = norm.bias - scale * mean
+        starts = range(0, count * hop // stride, hop // stride)
+        scale, offset = self._normalisation(chunks)
         features = torch.stack(
             [
-                self._features(filtered[:, first : first + length], factor, term)
-                for first, factor, term in zip(
-                    range(0, count * step // stride, step // stride), scale, offset, strict=True
-                )
+                self._features(filtered[:, start : start + length], chunk_scale, chunk_offset)
+                for start, chunk_scale, chunk_offset in zip(starts, scale, offset, strict=True)
             ]
         )
         frames = self.lstm(features.mT.to(self.dtype))[0].float()
         for linear in self.model.linear:
             frames = leaky_relu(linear(frames))
-        scores: Tensor = self.model.activation(self.model.classifier(frames))
-        return scores
+        return self.model.activation(self.model.classifier(frames))
+
+    def _normalisation(self, chunks: Tensor) -> tuple[Tensor, Tensor]:
+        """Each chunk's normalisation as `scale * x + offset`; both are (chunks,)."""
+        norm = self.model.sincnet.wav_norm1d
+        variance, mean = torch.var_mean(chunks[:, 0].contiguous(), dim=1, correction=0)
+        scale = norm.weight / torch.sqrt(variance + norm.eps)
+        return scale, norm.bias - scale * mean
 
     def _features(self, filtered: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-        """The front end's layers after the first convolution, for one window: (filters, n) -> (features, frames)."""
-        net = self.model.sincnet
+        """Run the front end on one chunk, from the first convolution's output on.
+
+        Args:
+            filtered: (filters, n), the convolution of the chunk before its normalisation.
+            scale: scalar, see `_normalisation`.
+            offset: scalar, see `_normalisation`.
+
+        Returns:
+            (features, frames).
+        """
+        sincnet = self.model.sincnet
         x = torch.addcmul(self.response * offset, filtered, scale).abs_()[None]
-        for number, (convolution, pool, norm) in enumerate(
-            zip(net.conv1d, net.pool1d, net.norm1d, strict=True)
-        ):
+        layers = zip(sincnet.conv1d, sincnet.pool1d, sincnet.norm1d, strict=True)
+        for number, (convolution, pool, norm) in enumerate(layers):
             x = leaky_relu(norm(pool(convolution(x) if number else x)))
         return x[0]

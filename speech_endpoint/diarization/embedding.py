@@ -1,0 +1,202 @@
+"""Speaker embeddings: frame features of speech by CAM++, and their pooling per speaker."""
+
+from __future__ import annotations
+
+from math import ceil
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torchaudio.compliance.kaldi as kaldi
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.functional import normalize, pad
+
+from speech_endpoint.diarization.campplus import (
+    EMBEDDING_SIZE,
+    MEL_BINS,
+    CamPlusPlus,
+    mean_and_deviation,
+)
+from speech_endpoint.diarization.chunks import unfold_chunks
+from speech_endpoint.hardware import balanced_batch_size, has_bfloat16, map_on_threads
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+
+FBANK_HOP = SAMPLE_RATE_HZ // 100
+FBANK_LENGTH = SAMPLE_RATE_HZ // 40
+# The network's frames; it halves the rate of the filter banks.
+FRAMES_PER_S = 50
+# Filter bank frames (10 ms) of a block, and of the context on either side. CAM++ uses a global
+# context mean; much longer blocks would blend speakers.
+BLOCK_FRAMES, CONTEXT_FRAMES = 400, 100
+BLOCKS_PER_BATCH = 4
+CHUNKS_PER_BATCH = 32
+# Fewer frames of speech than this have no embedding.
+MIN_FRAMES = 3
+MIN_SAMPLES = 2 * (MIN_FRAMES - 1) * FBANK_HOP + FBANK_LENGTH
+
+
+class SpeakerEmbedder:
+    """Turns speech into vectors that are close (by cosine) where the speaker is the same.
+
+    `embed` is for the speech of one speaker. For a recording of several, `frame_features` runs the
+    network's frame layers once, and `pool` makes an embedding of any set of frames.
+    """
+
+    # What pyannote's SpeakerDiarization reads of its embedding model.
+    dimension = EMBEDDING_SIZE
+    sample_rate = SAMPLE_RATE_HZ
+    metric = "cosine"
+
+    def __init__(self, weights: Path) -> None:
+        """Load CAM++ for a CPU.
+
+        Args:
+            weights: a safetensors file.
+        """
+        self.network = CamPlusPlus()
+        self.network.load_state_dict(load_file(weights))
+        self.network.eval()
+        self.to(torch.device("cpu"))
+
+    def to(self, device: torch.device) -> SpeakerEmbedder:
+        """Move the network to a device."""
+        self.device = device
+        self.network.to(device)
+        self.bfloat16 = has_bfloat16(device)
+        return self
+
+    def embed(self, waveform: Waveform) -> npt.NDArray[np.float32]:
+        """Embed the speech of one speaker.
+
+        Args:
+            waveform: (samples,), mono, 16 kHz; some seconds of speech without long pauses.
+
+        Returns:
+            (dimension,), unit length.
+
+        Raises:
+            ValueError: the waveform is shorter than MIN_SAMPLES.
+        """
+        if len(waveform) < MIN_SAMPLES:
+            raise ValueError(
+                f"{len(waveform)} samples are too few to embed a speaker; at least {MIN_SAMPLES}"
+                " are needed"
+            )
+        features = self.frame_features(waveform, 0, ceil(len(waveform) / FBANK_HOP))
+        mask = np.ones((1, len(features), 1), np.uint8)
+        offset = features.mean(dim=0, dtype=torch.float32)
+        embedding = torch.from_numpy(self.pool(features, offset, mask, hop=len(features))[0, 0])
+        return normalize(embedding, dim=0).numpy()
+
+    def frame_features(self, waveform: Waveform, first: int, count: int) -> Tensor:
+        """Run the network's frame layers, block by block, over a section of a recording.
+
+        Args:
+            waveform: (samples,), mono, 16 kHz, the recording.
+            first: frame at which the section begins. Sections that begin at whole blocks have the
+                features that the recording has in one section.
+            count: frames of the section.
+
+        Returns:
+            (frames, channels) at 50 Hz; `count` of them, fewer where the recording ends.
+        """
+        start = 2 * first * FBANK_HOP
+        fbank_frames = max(1, 1 + (len(waveform) - start - FBANK_LENGTH) // FBANK_HOP)
+        num_blocks = ceil(min(fbank_frames, 2 * count) / BLOCK_FRAMES)
+        padded = _with_context(waveform, start, num_blocks)
+        batch_size = balanced_batch_size(num_blocks, BLOCKS_PER_BATCH)
+
+        @torch.inference_mode()
+        def features_of_batch(first_block: int) -> Tensor:
+            num_samples = _num_samples(min(batch_size, num_blocks - first_block))
+            samples = padded[first_block * BLOCK_FRAMES * FBANK_HOP :][:num_samples]
+            fbank = _fbank(samples).unfold(0, BLOCK_FRAMES + 2 * CONTEXT_FRAMES, BLOCK_FRAMES)
+            blocks = fbank.transpose(1, 2)
+            blocks = (blocks - blocks.mean(dim=1, keepdim=True)).to(self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+                features = self.network.forward_frames(blocks)
+            without_context = slice(CONTEXT_FRAMES // 2, (CONTEXT_FRAMES + BLOCK_FRAMES) // 2)
+            return features[..., without_context].transpose(1, 2).flatten(0, 1)
+
+        batches = map_on_threads(features_of_batch, range(0, num_blocks, batch_size), self.device)
+        return torch.cat(batches)[: min(count, ceil(fbank_frames / 2))]
+
+    def embed_statistics(self, offset: Tensor, statistics: Tensor) -> Tensor:
+        """Apply the network's last layer to pooled features.
+
+        Args:
+            offset: (channels,), what was subtracted from the features before they were pooled.
+            statistics: (n, 2 * channels), their means and standard deviations.
+
+        Returns:
+            (n, dimension).
+        """
+        return self.network.xvector["dense"](statistics + pad(offset, (0, len(offset))))
+
+    @torch.inference_mode()
+    def pool(self, features: Tensor, offset: Tensor, masks: np.ndarray, hop: int) -> np.ndarray:
+        """Embed each speaker of each chunk from the frames that a mask chooses.
+
+        Means and standard deviations come from matrix products of features, squares and masks.
+
+        Args:
+            features: (frames, channels), of the section that the chunks lie in.
+            offset: (channels,), their mean: subtracted first, for squares of values far from zero
+                lose digits.
+            masks: (chunks, frames per chunk, speakers), 0 or 1; chunk n begins at frame n * `hop`.
+            hop: frames from the start of one chunk to the start of the next.
+
+        Returns:
+            (chunks, speakers, dimension), float32; NaN where fewer than MIN_FRAMES are chosen.
+        """
+        embeddings = []
+        for first in range(0, len(masks), CHUNKS_PER_BATCH):
+            batch = torch.from_numpy(masks[first : first + CHUNKS_PER_BATCH])
+            count, size, _ = batch.shape
+            section = features[first * hop : (first + count - 1) * hop + size].float() - offset
+            embeddings.append(self._pool_batch(section, offset, batch, hop).cpu().numpy())
+        return np.concatenate(embeddings)
+
+    def _pool_batch(self, section: Tensor, offset: Tensor, masks: Tensor, hop: int) -> Tensor:
+        """As `pool` does, for a few chunks and features less `offset`, all at once."""
+        num_chunks, size, _ = masks.shape
+        is_recorded = torch.ones(1, len(section), device=section.device)
+        weights = masks.float().to(section.device)
+        weights = weights * unfold_chunks(is_recorded, size, hop, num_chunks)[:, 0, :, None]
+        count = weights.sum(dim=1).unsqueeze(1)
+        total = unfold_chunks(section.T, size, hop, num_chunks) @ weights
+        squares = unfold_chunks(section.T.square(), size, hop, num_chunks) @ weights
+        statistics = torch.cat(mean_and_deviation(count, total, squares), dim=1).transpose(1, 2)
+        embeddings = self.embed_statistics(offset, statistics.flatten(0, 1))
+        too_few = count.transpose(1, 2) < MIN_FRAMES
+        return embeddings.view(num_chunks, -1, self.dimension).masked_fill(too_few, torch.nan)
+
+
+def _num_samples(num_blocks: int) -> int:
+    """Samples of so many blocks of filter banks, with the context on either side."""
+    num_frames = num_blocks * BLOCK_FRAMES + 2 * CONTEXT_FRAMES
+    return (num_frames - 1) * FBANK_HOP + FBANK_LENGTH
+
+
+def _with_context(waveform: Waveform, start: int, num_blocks: int) -> Tensor:
+    """(samples,), blocks from the sample `start` on, with the context on either side.
+
+    Mirrored beyond the ends of the recording: digital silence would bend the means.
+    """
+    begin = start - CONTEXT_FRAMES * FBANK_HOP
+    end = begin + _num_samples(num_blocks)
+    missing = (max(0, -begin), max(0, end - len(waveform)))
+    return torch.from_numpy(np.pad(waveform[max(0, begin) : end], missing, mode="symmetric"))
+
+
+def _fbank(waveform: Tensor) -> Tensor:
+    """Kaldi filter banks at 100 Hz, as CAM++ was trained on: (samples,) -> (frames, 80)."""
+    return kaldi.fbank(
+        waveform[None] * 2**15,
+        num_mel_bins=MEL_BINS,
+        sample_frequency=SAMPLE_RATE_HZ,
+        window_type="hamming",
+        dither=0.0,
+    )

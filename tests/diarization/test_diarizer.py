@@ -1,0 +1,238 @@
+"""The pipeline of models/speaker-diarization on real conversations, and what becomes of outputs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from types import SimpleNamespace
+
+import hypothesis.strategies as st
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from pyannote.core import Annotation, Segment, Timeline
+
+from speech_endpoint.diarization.diarizer import (
+    BUNDLE_TYPE,
+    Diarizer,
+    make_exclusive,
+    to_diarization,
+)
+from speech_endpoint.errors import ModelUnavailable
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
+
+
+def error_rate(conversation, turns: tuple[SpeakerTurn, ...]) -> float:
+    """Diarization error rate without a collar."""
+    from pyannote.metrics.diarization import DiarizationErrorRate
+
+    hypothesis = Annotation()
+    for n, turn in enumerate(turns):
+        hypothesis[Segment(turn.start, turn.end), n] = turn.speaker
+    whole = Timeline([Segment(0, len(conversation.waveform) / SAMPLE_RATE_HZ)])
+    return DiarizationErrorRate(collar=0.0)(conversation.reference, hypothesis, uem=whole)
+
+
+def speakers(diarization: Diarization) -> set[str]:
+    return {turn.speaker for turn in diarization.turns}
+
+
+@pytest.fixture(scope="module")
+def diarizer(diarization_bundle) -> Diarizer:
+    return Diarizer(str(diarization_bundle), token=None, device="cpu")
+
+
+def test_the_two_sides_of_a_phone_call_are_told_apart(diarizer, phone_call):
+    diarization = diarizer(phone_call.waveform)
+    assert len(speakers(diarization)) == 2
+    assert error_rate(phone_call, diarization.turns) <= 0.06
+
+
+def test_exclusive_turns_are_of_the_same_speakers_and_never_overlap(diarizer, phone_call):
+    diarization = diarizer(phone_call.waveform)
+    exclusive = diarization.exclusive_turns
+    assert all(one.end <= other.start + 1e-6 for one, other in itertools.pairwise(exclusive))
+    assert {turn.speaker for turn in exclusive} == speakers(diarization)
+
+
+def test_each_speaker_comes_with_an_embedding_of_their_voice(
+    diarizer, diarization_bundle, phone_call
+):
+    from speech_endpoint.diarization.embedding import SpeakerEmbedder
+
+    embedder = SpeakerEmbedder(diarization_bundle / "embedding" / "model.safetensors")
+    diarization = diarizer(phone_call.waveform)
+    assert diarization.embeddings.keys() == speakers(diarization)
+    for speaker in speakers(diarization):
+        turns = [turn for turn in diarization.exclusive_turns if turn.speaker == speaker]
+        longest = max(turns, key=lambda turn: turn.end - turn.start)
+        start, end = (round(time * SAMPLE_RATE_HZ) for time in (longest.start, longest.end))
+        voice = embedder.embed(phone_call.waveform[start:end])
+        similarity = {name: voice @ other for name, other in diarization.embeddings.items()}
+        assert max(similarity, key=similarity.__getitem__) == speaker
+
+
+def test_readers_that_segmentation_takes_for_one_are_told_apart(diarizer, conversation):
+    """Half of its local speakers are two readers; without change detection, 0.20 and more."""
+    readers = conversation("three_speakers_overlap")
+    diarization = diarizer(readers.waveform)
+    assert len(speakers(diarization)) == 3
+    assert error_rate(readers, diarization.turns) <= 0.12
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_number_of_speakers_is_respected(diarizer, phone_call, count):
+    assert len(speakers(diarizer(phone_call.waveform, num_speakers=count))) == count
+
+
+def test_limits_are_respected(diarizer, phone_call):
+    assert len(speakers(diarizer(phone_call.waveform, max_speakers=1))) == 1
+    assert len(speakers(diarizer(phone_call.waveform, min_speakers=3))) == 3
+
+
+@pytest.mark.parametrize("samples", [0, 1, 800, 8_000, 15 * SAMPLE_RATE_HZ])
+def test_nobody_speaks_in_silence(diarizer, samples):
+    assert diarizer(np.zeros(samples, np.float32)) == Diarization()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0, 3.0, 9.99, 10.0, 10.01, 11.0])
+def test_turns_of_short_recordings_lie_within_them(diarizer, phone_call, seconds):
+    start = 7 * SAMPLE_RATE_HZ
+    excerpt = phone_call.waveform[start : start + round(seconds * SAMPLE_RATE_HZ)]
+    diarization = diarizer(excerpt)
+    assert all(
+        0 <= turn.start < turn.end <= seconds
+        for turn in diarization.turns + diarization.exclusive_turns
+    )
+
+
+def test_torch_is_left_as_it_was(diarizer, phone_call):
+    matmul, threads = torch.backends.cuda.matmul.allow_tf32, torch.get_num_threads()
+    try:
+        torch.backends.cuda.matmul.allow_tf32 = True
+        diarizer(phone_call.waveform[: 11 * SAMPLE_RATE_HZ])
+        assert torch.backends.cuda.matmul.allow_tf32
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = matmul
+
+
+@pytest.mark.pure
+def test_a_gated_model_is_named_without_the_token(monkeypatch):
+    from pyannote.audio import Pipeline
+
+    monkeypatch.setattr(Pipeline, "from_pretrained", lambda *_, **__: None)
+    with pytest.raises(ModelUnavailable, match="some/model") as raised:
+        Diarizer("some/model", token="hf_secret", device="cpu")
+    assert "hf_secret" not in str(raised.value)
+
+
+@pytest.mark.pure
+def test_the_cause_of_a_failed_load_is_logged_without_the_token(monkeypatch, caplog):
+    from pyannote.audio import Pipeline
+
+    def fail(*_, **__):
+        raise OSError("no answer to Authorization: Bearer hf_secret")
+
+    monkeypatch.setattr(Pipeline, "from_pretrained", fail)
+    with pytest.raises(ModelUnavailable, match=r"'some/model' .* \(OSError\)") as raised:
+        Diarizer("some/model", token="hf_secret", device="cpu")
+    assert "no answer" in caplog.text and "no answer" not in str(raised.value)
+    assert "hf_secret" not in caplog.text
+    assert raised.value.__cause__ is None and raised.value.__suppress_context__
+
+
+@pytest.mark.pure
+def test_a_broken_bundle_is_named_without_its_path(tmp_path, caplog):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "config.json").write_text(json.dumps({"type": BUNDLE_TYPE}))
+    with pytest.raises(ModelUnavailable, match=r"'bundle' .* \(KeyError\)") as raised:
+        Diarizer(str(bundle), token=None, device="cpu")
+    assert str(tmp_path) not in str(raised.value)
+    assert "segmentation" in caplog.text
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("telemetry", [False, True])
+def test_pyannote_reports_its_usage_only_where_that_is_allowed(monkeypatch, tmp_path, telemetry):
+    monkeypatch.setenv("PYANNOTE_METRICS_ENABLED", "0")
+    with pytest.raises(ModelUnavailable):
+        Diarizer(str(tmp_path), token=None, device="cpu", telemetry=telemetry)
+    from pyannote.audio.telemetry.metrics import is_metrics_enabled
+
+    assert is_metrics_enabled() is telemetry
+
+
+def annotation(*turns: tuple[float, float, str]) -> Annotation:
+    result = Annotation()
+    for n, (start, end, speaker) in enumerate(turns):
+        result[Segment(start, end), n] = speaker
+    return result
+
+
+@pytest.mark.pure
+def test_a_bare_annotation_gets_exclusive_turns_within_the_recording():
+    diarization = to_diarization(annotation((1.0, 3.0, "x"), (0.0, 2.0, "z")), duration_s=2.5)
+    assert diarization.turns == (SpeakerTurn("z", 0.0, 2.0), SpeakerTurn("x", 1.0, 2.5))
+    assert diarization.exclusive_turns == (SpeakerTurn("z", 0.0, 1.0), SpeakerTurn("x", 1.0, 2.5))
+    assert diarization.embeddings == {}
+
+
+@pytest.mark.pure
+def test_speakers_keep_the_labels_of_the_pipeline():
+    output = SimpleNamespace(
+        speaker_diarization=annotation((0.0, 1.0, "b"), (1.0, 2.0, "a"), (2.0, 3.0, "c")),
+        exclusive_speaker_diarization=annotation((1.0, 2.0, "a")),
+        speaker_embeddings=np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]),
+    )
+    diarization = to_diarization(output, duration_s=3.0)
+    assert [turn.speaker for turn in diarization.turns] == ["b", "a", "c"]
+    assert diarization.exclusive_turns == (SpeakerTurn("a", 1.0, 2.0),)
+    assert {name: list(row) for name, row in diarization.embeddings.items()} == {
+        "a": [1, 0],
+        "b": [0, 1],
+    }
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("unknown", [0.0, np.nan])
+def test_a_speaker_who_was_counted_but_not_embedded_has_no_embedding(unknown):
+    output = SimpleNamespace(
+        speaker_diarization=annotation((0.0, 1.0, "a"), (0.5, 1.0, "b")),
+        speaker_embeddings=np.array([[1.0, 2.0], [unknown, unknown]]),
+    )
+    assert to_diarization(output, duration_s=1.0).embeddings.keys() == {"a"}
+
+
+@pytest.mark.pure
+def test_an_interruption_has_the_floor_and_gives_it_back():
+    turns = (SpeakerTurn("a", 0.0, 4.0), SpeakerTurn("b", 1.0, 2.0))
+    assert make_exclusive(turns) == (
+        SpeakerTurn("a", 0.0, 1.0),
+        SpeakerTurn("b", 1.0, 2.0),
+        SpeakerTurn("a", 2.0, 4.0),
+    )
+
+
+turn_tuples = st.lists(
+    st.builds(
+        lambda speaker, start, length: SpeakerTurn(speaker, start, start + length),
+        st.sampled_from("abc"),
+        st.integers(0, 20),
+        st.integers(1, 8),
+    ),
+    max_size=8,
+).map(tuple)
+
+
+@pytest.mark.pure
+@given(turn_tuples)
+def test_exclusive_turns_give_every_moment_of_speech_to_one_who_speaks(turns):
+    exclusive = make_exclusive(turns)
+    for moment in np.arange(0.5, 30):
+        active = {turn.speaker for turn in turns if turn.start < moment < turn.end}
+        chosen = [turn.speaker for turn in exclusive if turn.start < moment < turn.end]
+        assert len(chosen) == bool(active)
+        assert set(chosen) <= active

@@ -1,0 +1,37 @@
+"""pyannote's segmentation network with a shared front end, against the network itself."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from pyannote.audio import Model
+from pyannote.audio.models.segmentation import PyanNet
+
+from speech_endpoint.diarization.segmentation import SharedFrontEndPyanNet
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
+
+
+@pytest.fixture(scope="module")
+def model(diarization_bundle) -> PyanNet:
+    return Model.from_pretrained(diarization_bundle / "segmentation" / "pytorch_model.bin").eval()
+
+
+@pytest.mark.parametrize(("bfloat16", "max_changed"), [(False, 0.001), (True, 0.02)])
+def test_overlapping_chunks_are_scored_as_each_by_itself(model, phone_call, bfloat16, max_changed):
+    waveform = torch.from_numpy(phone_call.waveform)
+    chunks = waveform.unfold(0, 10 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)[:, None]
+    with torch.inference_mode():
+        expected = model(chunks.contiguous()).argmax(dim=-1)
+    classes = SharedFrontEndPyanNet(model, bfloat16=bfloat16)(chunks).argmax(dim=-1)
+    assert len(expected.unique()) > 2
+    assert (classes != expected).float().mean() <= max_changed
+
+
+def test_chunks_must_begin_where_the_first_convolution_has_an_output(model):
+    assert SharedFrontEndPyanNet.supports(model, hop=SAMPLE_RATE_HZ)
+    assert not SharedFrontEndPyanNet.supports(model, hop=SAMPLE_RATE_HZ + 1)
+
+
+@pytest.mark.pure
+def test_networks_of_another_kind_are_not_supported():
+    assert not SharedFrontEndPyanNet.supports(torch.nn.Identity(), hop=SAMPLE_RATE_HZ)
