@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from speech_endpoint.attribution import Attribution, attribute, attribute_channels
 from speech_endpoint.audio.decoding import decode_audio, decode_channels, payload_bytes
@@ -18,12 +18,10 @@ from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
-from speech_endpoint.transcription.transcriber import Transcriber, Transcription
+from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
 from speech_endpoint.whisper.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class SpeechPipeline:
         Raises:
             InvalidRequest: what the caller did wrong.
         """
-        return drain(self.stream(request))
+        return drain(self._serve(request, early=False))
 
     def stream(self, request: Request) -> Generator[Segment, None, Transcript]:
         """As `run`; meanwhile each segment leaves when its words are final, in order of time.
@@ -102,12 +100,18 @@ class SpeechPipeline:
         Segments bear no speaker yet: who speaks is known when all is heard. Where the channels are
         the speakers, segments leave with them, at the end.
         """
+        return (yield from self._serve(request, early=True))
+
+    def _serve(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         self.check(request.config)
         stopwatch = Stopwatch()
         payload = payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20)
-        by_channel = request.config.channels == "speakers"
-        recognise = self._recognise_channels if by_channel else self._recognise_mix
-        recognition = yield from recognise(payload, request.config, stopwatch)
+        if request.config.channels == "speakers":
+            recognition = yield from self._recognise_channels(payload, request.config, stopwatch)
+        else:
+            recognition = yield from self._recognise_mix(
+                payload, request.config, stopwatch, early=early
+            )
         return _transcript(recognition, request.warnings, stopwatch)
 
     def check(self, config: InferenceConfig) -> None:
@@ -121,12 +125,12 @@ class SpeechPipeline:
         self.transcriber.check(config)
 
     def _recognise_mix(
-        self, payload: bytes, config: InferenceConfig, stopwatch: Stopwatch
+        self, payload: bytes, config: InferenceConfig, stopwatch: Stopwatch, *, early: bool
     ) -> Generator[Segment, None, Recognition]:
         """Transcribe the mix of all channels; a diarization model tells the speakers apart."""
         waveform = decode_audio(payload, config.sampling_rate, self.settings.max_audio_s)
         stopwatch.lap("decode")
-        transcription = yield from self.transcriber.stream(waveform, config)
+        transcription = yield from self.transcriber.stream(waveform, config, early=early)
         stopwatch.lap("asr")
         attribution = self._attribute(waveform, transcription.segments, config)
         stopwatch.lap("diarization")
@@ -175,16 +179,6 @@ class Stopwatch:
     @property
     def total_s(self) -> float:
         return time.perf_counter() - self.started
-
-
-def drain(stream: Generator[Any, None, Result]) -> Result:
-    """Run a generator to its end, for what it returns."""
-    while True:
-        try:
-            next(stream)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 def _transcript(

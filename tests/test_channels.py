@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from answers import check_answer
+from paths import AUSTEN, KENNEDY
 
 from speech_endpoint.audio.decoding import decode_audio
 
-UTTERANCES = ("2412-153948-0000.flac", "sense_and_sensibility_01_austen_64kb-0920.flac")
 
-
-def read(data: Path, name: str) -> np.ndarray:
-    return decode_audio((data / "utterances" / name).read_bytes(), 16_000, 60)
+def read(path) -> np.ndarray:
+    return decode_audio(path.read_bytes(), 16_000, 60)
 
 
 @pytest.fixture(scope="module")
-def call(data: Path) -> np.ndarray:
+def call() -> np.ndarray:
     """The second speaker, on the right, begins when the first has ended: (2, samples)."""
-    first, second = (read(data, name) for name in UTTERANCES)
+    first, second = read(KENNEDY), read(AUSTEN)
     both = np.zeros((2, first.size + second.size), np.float32)
     both[0, : first.size], both[1, first.size :] = first, second
     return both
@@ -42,8 +39,8 @@ def test_who_speaks_first_is_the_first_speaker(handler, wav, call: np.ndarray) -
     assert "amiable" in answer["speakers"][1]["text"]
 
 
-def test_both_at_once_are_both_heard(handler, wav, data: Path) -> None:
-    speakers = [read(data, name) for name in UTTERANCES]
+def test_both_at_once_are_both_heard(handler, wav) -> None:
+    speakers = [read(KENNEDY), read(AUSTEN)]
     length = min(speaker.size for speaker in speakers)
     both = wav(np.stack([speaker[:length] for speaker in speakers]))
     answer = handler(
@@ -54,8 +51,6 @@ def test_both_at_once_are_both_heard(handler, wav, data: Path) -> None:
     assert any(turn["overlap"] for turn in answer["speakers"])
 
 
-def test_one_channel_is_one_speaker(handler, wav, data: Path) -> None:
-    answer = handler(
-        {"inputs": wav(read(data, UTTERANCES[1])), "parameters": {"channels": "speakers"}}
-    )
+def test_one_channel_is_one_speaker(handler, wav) -> None:
+    answer = handler({"inputs": wav(read(AUSTEN)), "parameters": {"channels": "speakers"}})
     assert {turn["speaker"] for turn in answer["speakers"]} == {"SPEAKER_00"}

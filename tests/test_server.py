@@ -13,7 +13,7 @@ import requests
 import uvicorn
 from host import load_handler, make_app
 from huggingface_hub import InferenceClient, __version__
-from paths import REPOSITORY
+from paths import KENNEDY, PHONE_CALL, REPOSITORY
 
 pytestmark = pytest.mark.core
 official_client = pytest.mark.skipif(
@@ -61,8 +61,8 @@ def url(served) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def audio(data: Path) -> Path:
-    return data / "conversations" / "phone_call.flac"
+def audio() -> Path:
+    return PHONE_CALL
 
 
 @official_client
@@ -96,29 +96,29 @@ def test_raw_audio_with_parameters_in_the_query(url: str, audio: Path) -> None:
     answer = requests.post(
         f"{url}?diarize=false&batch_size=2&language=en",
         data=audio.read_bytes(),
-        headers={"Content-Type": "audio/flac"},
+        headers={"Content-Type": "audio/wav"},
         timeout=600,
     ).json()
     assert "Chicago" in answer["text"] and answer["speakers"] == []
 
 
-def test_an_error_reaches_the_caller_and_the_next_request_works(url: str, data: Path) -> None:
+def test_an_error_reaches_the_caller_and_the_next_request_works(url: str) -> None:
     bad = requests.post(url, json={"inputs": "not base64!", "parameters": {}}, timeout=60)
     assert bad.status_code == 400 and "base64" in bad.json()["error"]
     both = requests.post(url, json={"inputs": "", "parameters": {"batch_size": 0}}, timeout=60)
     assert both.status_code == 400 and "batch_size" in both.json()["error"]
-    audio = base64.b64encode((data / "formats" / "benchmark_8s.wav").read_bytes()).decode()
+    audio = base64.b64encode(KENNEDY.read_bytes()).decode()
     good = requests.post(url, json={"inputs": audio}, timeout=600)
-    assert good.status_code == 200 and "loan" in good.json()["text"]
+    assert good.status_code == 200 and "country" in good.json()["text"]
 
 
-def test_two_callers_at_once_are_both_served(url: str, data: Path) -> None:
-    audio = (data / "formats" / "benchmark_8s.wav").read_bytes()
+def test_two_callers_at_once_are_both_served(url: str) -> None:
+    audio = KENNEDY.read_bytes()
     answers: list[str] = []
 
     def call() -> None:
         response = requests.post(
-            url, data=audio, headers={"Content-Type": "audio/wav"}, timeout=600
+            url, data=audio, headers={"Content-Type": "audio/ogg"}, timeout=600
         )
         answers.append(response.json()["text"])
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from paths import MODELS
+from paths import AUSTEN, KENNEDY, MODELS, PHONE_CALL
 
 from speech_endpoint.audio.decoding import decode_audio
 from speech_endpoint.config import InferenceConfig, ModelSettings
@@ -63,25 +63,19 @@ def transcriber() -> Transcriber:
     return Transcriber(settings, ".")
 
 
-@pytest.fixture(scope="module")
-def english(data: Path) -> np.ndarray:
-    return decode_audio((data / "conversations" / "phone_call.flac").read_bytes(), 16_000, 600)
+def read(path: Path) -> np.ndarray:
+    return decode_audio(path.read_bytes(), 16_000, 600)
 
 
 @pytest.fixture(scope="module")
 def german(data: Path) -> np.ndarray:
-    both = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 600)
-    return both[31 * 16_000 : 42 * 16_000]
+    return read(data / "formats" / "multilingual.mp3")[31 * 16_000 : 51 * 16_000]
 
 
-def test_two_callers_of_different_language_prompt_and_task_do_not_disturb_each_other(
-    transcriber: Transcriber, english: np.ndarray, german: np.ndarray
+def check_alone_and_together(
+    transcriber: Transcriber, *wishes: tuple[np.ndarray, InferenceConfig]
 ) -> None:
-    wishes = [
-        (english, InferenceConfig(prompt="Diane, Sheila, Texas", chunk_length_s=8)),
-        (german, InferenceConfig(task="translate", chunk_length_s=6)),
-        (german, InferenceConfig(language="de", chunk_length_s=10)),
-    ]
+    """Fail unless every caller gets, to the token, what it gets alone."""
     alone = [Caller(*wish) for wish in wishes]
     together = [Caller(*wish) for wish in wishes]
     for caller in alone:
@@ -96,22 +90,45 @@ def test_two_callers_of_different_language_prompt_and_task_do_not_disturb_each_o
     assert max(c.statistics.steps for c in together) < sum(c.statistics.steps for c in alone)
 
 
+def test_callers_of_different_language_prompt_and_windows_do_not_disturb_each_other(
+    transcriber: Transcriber,
+) -> None:
+    check_alone_and_together(
+        transcriber,
+        (read(PHONE_CALL), InferenceConfig(prompt="Dyane, Sheyla, Texas", chunk_length_s=8)),
+        (read(KENNEDY), InferenceConfig(language="de", chunk_length_s=10)),
+        (read(AUSTEN), InferenceConfig()),
+    )
+
+
+def test_callers_of_different_task_do_not_disturb_each_other(
+    transcriber: Transcriber, german: np.ndarray
+) -> None:
+    check_alone_and_together(
+        transcriber,
+        (german, InferenceConfig(prompt="Die Software")),
+        (german, InferenceConfig(task="translate")),
+        (read(PHONE_CALL), InferenceConfig(chunk_length_s=8)),
+    )
+
+
 def test_one_callers_language_is_not_anothers_guess(
-    transcriber: Transcriber, english: np.ndarray, german: np.ndarray
+    transcriber: Transcriber, german: np.ndarray
 ) -> None:
     """Half a second is too little to be sure of a language: the caller's other windows decide."""
     short = german[: 16_000 // 2]
     alone, beside = Caller(short, InferenceConfig()), Caller(short, InferenceConfig())
     transcribe_together(transcriber, alone)
-    transcribe_together(transcriber, Caller(english, InferenceConfig(chunk_length_s=5)), beside)
+    others = Caller(read(PHONE_CALL), InferenceConfig(chunk_length_s=5))
+    transcribe_together(transcriber, others, beside)
     assert [s.language for s in beside.segments] == [s.language for s in alone.segments]
     assert beside.tokens == alone.tokens
 
 
 def test_segments_keep_the_figures_of_their_window(
-    transcriber: Transcriber, english: np.ndarray
+    transcriber: Transcriber,
 ) -> None:
-    caller = Caller(english, InferenceConfig())
+    caller = Caller(read(PHONE_CALL), InferenceConfig())
     transcribe_together(transcriber, caller)
     for segment in caller.segments:
         assert segment.scores is not None

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 import pytest
 import torch
-from paths import MODELS
+from paths import AUSTEN, KENNEDY, MODELS, PHONE_CALL
 from transformers import WhisperFeatureExtractor
 
 from speech_endpoint.audio.decoding import decode_audio
@@ -34,11 +34,7 @@ from speech_endpoint.whisper.sequence import (
 )
 from speech_endpoint.whisper.speculation import DraftModel
 
-FEW_FILES = [
-    "conversations/phone_call.flac",
-    "conversations/ami_trn07.flac",
-    "formats/benchmark_8s.wav",
-]
+FEW_FILES = [PHONE_CALL, KENNEDY, AUSTEN]
 BATCH_SIZES = [1, 4, 24]
 Item = TypeVar("Item")
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
@@ -60,20 +56,23 @@ def transcriber() -> Transcriber:
     return make_transcriber(str(MODELS / "whisper-base-drafter"))
 
 
-def cut_windows(transcriber: Transcriber, file: Path) -> list[np.ndarray]:
+def cut_windows(
+    transcriber: Transcriber, file: Path, max_window_s: float = 30.0
+) -> list[np.ndarray]:
     waveform = decode_audio(file.read_bytes(), 16_000, 3600)
     probabilities = transcriber.vad(waveform)
     duration_s = waveform.size / 16_000
     speech = pad_segments(speech_segments(probabilities, duration_s), duration_s)
     return [
         np.concatenate(window.slices(waveform))
-        for window in pack_windows(speech, probabilities, 30.0)
+        for window in pack_windows(speech, probabilities, max_window_s)
     ]
 
 
 @pytest.fixture(scope="module")
-def windows(transcriber: Transcriber, data: Path) -> list[np.ndarray]:
-    return [window for name in FEW_FILES for window in cut_windows(transcriber, data / name)]
+def windows(transcriber: Transcriber) -> list[np.ndarray]:
+    """Some short, some long: in one batch they end at different times."""
+    return [window for file in FEW_FILES for window in cut_windows(transcriber, file, 7.0)]
 
 
 def results_of(
@@ -102,8 +101,8 @@ def decode(
 
 
 @pytest.mark.core
-def test_tokens_equal_generate(transcriber: Transcriber, data: Path) -> None:
-    check_against_generate(transcriber, [data / name for name in FEW_FILES])
+def test_tokens_equal_generate(transcriber: Transcriber) -> None:
+    check_against_generate(transcriber, FEW_FILES)
 
 
 def test_tokens_equal_generate_on_every_recording(transcriber: Transcriber, data: Path) -> None:
@@ -196,7 +195,7 @@ def test_drafting_does_not_change_a_token(
     assert tokens == expected
     assert statistics.proposed > 0
     if assistant == "whisper-base":
-        assert statistics.tokens / statistics.row_steps > 3
+        assert statistics.tokens / statistics.row_steps > 2
     elif assistant == "whisper-tiny.en":
         assert statistics.steps < 0.7 * undrafted_statistics.steps
 
