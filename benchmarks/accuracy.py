@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -55,18 +56,19 @@ def parse() -> argparse.Namespace:
 
 
 def hear(options: argparse.Namespace, names: Sequence[str], offsets_s: list[float]) -> run.Results:
-    """What every system that was asked for makes of the recordings, this project's first."""
-    entries = []
-    make = partial(OurEndpoint, with_turns=True)
+    """What the systems make of the recordings, this project's first; of failed ones nothing."""
+    entries: list[Entry] = []
     if "ours" in options.systems:
-        entries += [Entry(f"ours, {name}", partial(make, name)) for name in options.precision]
+        make = partial(OurEndpoint, with_turns=True)
+        makes = {f"ours, {name}": partial(make, name) for name in options.precision}
         if options.num_speakers:
-            entries.append(Entry("ours, told speakers", partial(make, told_speakers=True)))
+            makes["ours, told speakers"] = partial(make, told_speakers=True)
+        entries = [Entry(name, makes[name], takes_file=True) for name in makes]
     peers = [PEERS[name] for name in PEERS if name in options.systems]
     parts = {part.name: part for peer in peers for part in peer.parts}
     tasks = [run.Task(entry, names, None, offsets_s) for entry in (*entries, *parts.values())]
     results = run.measure(tasks, 1, options.threads)
-    ours = {name: results[name] for name in results if name not in parts}
+    ours = {entry.name: results.get(entry.name, {}) for entry in entries}
     return ours | {peer.name: peer.combined(results) for peer in peers}
 
 
@@ -106,7 +108,8 @@ def main() -> None:
     clips = corpus.find_clips(options.recordings)
     offsets_s = [n * OFFSET_STEP_S for n in range(options.offsets)]
     scores: dict[str, dict[str, Scores]] = {}
-    for system, found in hear(options, [clip.name for clip in clips], offsets_s).items():
+    heard = hear(options, [clip.name for clip in clips], offsets_s)
+    for system, found in heard.items():
         for clip in clips if found else ():
             delayed = [clip.delayed(offset_s) for offset_s in offsets_s]
             pairs = zip(delayed, found[clip.name].hypotheses, strict=True)
@@ -115,6 +118,8 @@ def main() -> None:
     page = ["# Accuracy", f"Written by `make accuracy`. {run.describe_machine(options.threads)}"]
     page += [f"Each recording was heard {options.offsets} times."] if options.offsets > 1 else []
     run.publish([*page, *tables(clips, scores)], options.out)
+    if not all(heard.values()):
+        sys.exit("a system failed: see above")
 
 
 if __name__ == "__main__":

@@ -30,8 +30,6 @@ class Pyannote:
     ONNX Runtime run it on one.
     """
 
-    takes_file = False
-
     def __init__(self) -> None:
         from pyannote.audio import Audio
         from pyannote.audio.pipelines import SpeakerDiarization

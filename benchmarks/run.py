@@ -115,14 +115,14 @@ def _measure(task: Task, threads: int) -> dict[str, Result]:
         sys.modules["torch"].set_num_threads(threads)
     for clip in corpus.load(task.warm_up) if task.warm_up else []:
         system(clip)
-    return {name: _time(system, corpus.load(name), task.offsets_s) for name in task.names}
+    return {name: _time(system, task, corpus.load(name)) for name in task.names}
 
 
-def _time(system: System, originals: Sequence[Clip], offsets_s: Sequence[float]) -> Result:
-    clips = [clip.delayed(offset_s) for clip in originals for offset_s in offsets_s]
-    # Files are decoded off the clock for systems that take waveforms.
-    for clip in [] if system.takes_file else clips:
-        assert clip.waveform is not None
+def _time(system: System, task: Task, originals: Sequence[Clip]) -> Result:
+    clips = [clip.delayed(offset_s) for clip in originals for offset_s in task.offsets_s]
+    if not task.entry.takes_file:
+        # Off the clock; clips keep their waveforms.
+        _ = [clip.waveform for clip in clips]
     with _watched_memory() as sizes_mb:
         started = time.perf_counter()
         hypotheses = [system(clip) for clip in clips]
@@ -135,7 +135,8 @@ def _time(system: System, originals: Sequence[Clip], offsets_s: Sequence[float])
 @contextmanager
 def _watched_memory() -> Iterator[list[float]]:
     """Resident sets of this process, MiB, for as long as it is watched."""
-    process, sizes_mb, done = psutil.Process(), [0.0], threading.Event()
+    process, done = psutil.Process(), threading.Event()
+    sizes_mb = [process.memory_info().rss / MIB]
 
     def watch() -> None:
         while not done.wait(SAMPLE_MEMORY_EVERY_S):

@@ -93,7 +93,8 @@ def growth(options: Options) -> str:
     """Time and memory by the length of the audio; every length in a process of its own, once."""
     head = ["", "minutes", "seconds", "seconds per minute", "words", "memory, MB", "beside audio"]
     rows = []
-    for entry in (Entry("words", OurRecogniser), Entry("words and speakers", OurEndpoint)):
+    both = Entry("words and speakers", OurEndpoint, takes_file=True)
+    for entry in (Entry("words", OurRecogniser), both):
         for minutes in options.minutes if _is_wanted(entry.name, options) else []:
             name = f"minutes {minutes:g}"
             for found in run.measure([Task(entry, [name])], 1, options.threads).values():
@@ -111,8 +112,11 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
 
 
 def _ours(name: str, make: partial, options: Options) -> list[Entry]:
-    drafting = [Entry(f"{name}, drafting", partial(make, drafting=True))]
-    return [Entry(name, make), *(drafting if options.drafting else [])]
+    takes_file = make.func is OurEndpoint
+    makes = {name: make}
+    if options.drafting:
+        makes[f"{name}, drafting"] = partial(make, drafting=True)
+    return [Entry(name, makes[name], takes_file=takes_file) for name in makes]
 
 
 def _is_wanted(name: str, options: Options) -> bool:

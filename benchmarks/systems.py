@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from benchmarks.corpus import REPOSITORY, Clip
 from benchmarks.metrics import Hypothesis
@@ -36,13 +36,8 @@ TASK = "transcribe"
 SEED = 0
 
 
-class System(Protocol):
-    """Something to be measured, loaded."""
-
-    takes_file: bool
-    """Whether it decodes audio files itself; for others they are decoded off the clock."""
-
-    def __call__(self, clip: Clip) -> Hypothesis: ...
+System = Callable[[Clip], Hypothesis]
+"""Something to be measured, loaded."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +49,8 @@ class Entry:
     """Loads it; picklable."""
     is_slow: bool = False
     """It takes about as long as the audio, or longer: one round is enough."""
+    takes_file: bool = False
+    """It decodes audio files itself; for others they are decoded off the clock."""
 
 
 def _configure(precision: str, drafting: bool) -> None:
@@ -64,8 +61,6 @@ def _configure(precision: str, drafting: bool) -> None:
 
 class OurRecogniser:
     """This project's speech to text; word times included, as always."""
-
-    takes_file = False
 
     def __init__(self, precision: str = "auto", batch_size: int = 24, drafting: bool = False):
         from speech_endpoint.config import InferenceConfig, ModelSettings
@@ -84,8 +79,6 @@ class OurRecogniser:
 class OurDiarizer:
     """This project's answer to who spoke when."""
 
-    takes_file = False
-
     def __init__(self) -> None:
         from speech_endpoint.diarization.diarizer import Diarizer
 
@@ -101,8 +94,6 @@ class OurEndpoint:
     An answer shows turns only through words: `with_turns` diarizes once more for them. With
     `told_speakers` it is told the reference's number of speakers.
     """
-
-    takes_file = True
 
     def __init__(
         self,
@@ -158,8 +149,6 @@ class FasterWhisper:
     other, each with the text before it as its prompt.
     """
 
-    takes_file = False
-
     def __init__(self, mode: str, compute_type: str, word_times: bool = False) -> None:
         from faster_whisper import BatchedInferencePipeline, WhisperModel
 
@@ -187,8 +176,6 @@ class FasterWhisper:
 class TransformersChunked:
     """transformers' pipeline: overlapping windows of 30 s, 24 at a time, float32; text only."""
 
-    takes_file = False
-
     def __init__(self, num_beams: int = 5) -> None:
         """Load it; five beams are its default."""
         import torch
@@ -214,8 +201,6 @@ class TransformersChunked:
 class TransformersSequential:
     """transformers' long-form `generate`: each window from the last timestamp on; float32."""
 
-    takes_file = False
-
     def __init__(self) -> None:
         import torch
         from transformers import AutoProcessor, WhisperForConditionalGeneration
@@ -225,13 +210,9 @@ class TransformersSequential:
         self.processor: Any = AutoProcessor.from_pretrained(ASR_MODEL)
 
     def __call__(self, clip: Clip) -> Hypothesis:
-        features = self.processor(
-            clip.waveform,
-            sampling_rate=SAMPLE_RATE_HZ,
-            return_tensors="pt",
-            truncation=False,
-            padding="max_length" if clip.duration_s <= CHUNK_S else "longest",
-            return_attention_mask=True,
-        )
+        options = {"sampling_rate": SAMPLE_RATE_HZ, "return_tensors": "pt", "truncation": False}
+        padding = "max_length" if clip.duration_s <= CHUNK_S else "longest"
+        options |= {"padding": padding, "return_attention_mask": True}
+        features = self.processor(clip.waveform, **options)
         tokens = self.model.generate(**features, task=TASK, return_timestamps=True)
         return Hypothesis(self.processor.batch_decode(tokens, skip_special_tokens=True)[0])
