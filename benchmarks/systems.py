@@ -71,7 +71,7 @@ class OurRecogniser:
         self.config = InferenceConfig(batch_size=batch_size, assisted=drafting)
 
     def __call__(self, clip: Clip) -> Hypothesis:
-        segments = self.transcriber(clip.waveform, self.config).chunks
+        segments = self.transcriber(clip.waveform, self.config).segments
         words = tuple(word for segment in segments for word in segment.words)
         return Hypothesis("".join(segment.text for segment in segments), words)
 
