@@ -50,4 +50,10 @@ class EndpointHandler:
 
     def _answer(self, data: dict[str, Any]) -> dict[str, Any]:
         request = Request.from_host(data)
-        return to_json(self.pipeline.run(request), request.config)
+        transcript = self.pipeline.run(request)
+        logger.info(
+            "answered: %.1f s of audio in %.2f s",
+            transcript.duration_s,
+            transcript.timings_s["total"],
+        )
+        return to_json(transcript, request.config)

@@ -1,7 +1,7 @@
 """The host's server, by the rules of huggingface-inference-toolkit 0.5.6 (webservice_starlette.py).
 
-It stands in for Hugging Face's container: content types, base64 decoding, query parameters, one call at a time in a
-worker thread, every exception an HTTP 400.
+It stands in for Hugging Face's container: content types, base64 decoding, query parameters, one
+call at a time in a worker thread, every exception an HTTP 400.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from starlette.routing import Route
 AUDIO_TYPES = {
     f"audio/{kind}"
     for kind in (
-        "x-flac", "flac", "mpeg", "x-mpeg-3", "wave", "wav", "x-wav", "ogg", "x-audio", "webm", "webm;codecs=opus",
+        "x-flac", "flac", "mpeg", "x-mpeg-3", "wave", "wav", "x-wav", "ogg", "x-audio", "webm",
+        "webm;codecs=opus",
         "AMR", "amr", "AMR-WB", "AMR-WB+", "m4a", "x-m4a",
     )
 }  # fmt: skip

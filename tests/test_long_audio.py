@@ -23,7 +23,8 @@ file = io.BytesIO()
 with wave.open(file, "wb") as out:
     out.setnchannels(1); out.setsampwidth(2); out.setframerate(16_000)
     out.writeframes((waveform.clip(-1, 1) * 32767).astype("<i2").tobytes())
-answer = EndpointHandler(".")({"inputs": file.getvalue(), "parameters": {"return_timestamps": "word"}})
+parameters = {"return_timestamps": "word"}
+answer = EndpointHandler(".")({"inputs": file.getvalue(), "parameters": parameters})
 # Not getrusage: it inherits the peak of the process that started this one.
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
 answer["peak_bytes"] = int(status["VmHWM"].split()[0]) * 1024

@@ -21,8 +21,8 @@ class DraftPolicy:
     """How it is found out whether drafting pays."""
 
     max_probe_cost: float = 0.03
-    """Encoding a window for the draft model may take so much of the time that decoding takes anyway:
-    a draft model that would take longer is not tried at all."""
+    """How much of the time that decoding takes anyway the encoding of a window for the draft model
+    may take; a draft model that would take longer is not tried at all."""
     probe_steps: int = 4
     """Steps that draft a single token, for a few rows, before a length is chosen."""
     probe_rows: int = 1

@@ -97,7 +97,7 @@ class LogitRules:
         best_text, best_text_token = text.max(dim=1)
         timestamps_total = torch.logsumexp(timestamps, dim=1)
         total = torch.logaddexp(torch.logsumexp(text, dim=1), timestamps_total)
-        # More probability on all timestamps together than on any one text token: it is time for one.
+        # All timestamps together are likelier than any one text token: it is time for one.
         is_timestamp = timestamps_total > best_text
         best_timestamp, best_timestamp_token = timestamps.max(dim=1)
         tokens = torch.where(is_timestamp, best_timestamp_token + first, best_text_token)

@@ -61,7 +61,7 @@ class Prefill:
         return Prefilled(sequences, multilingual, log_mel, audio_features, encoder_s)
 
     def _read_prompt(self, group: RequestGroup, n_windows: int, slot: int) -> Tensor:
-        """Read the prompt and the start of transcript; the logits after it, (windows, vocabulary)."""
+        """Read prompt and start of transcript; the logits after them, (windows, vocabulary)."""
         prefix = self.model.tokenizer.prompt_prefix(group.options.prompt_tokens)
         return self._read([prefix] * n_windows, 0, slot, logits_from=len(prefix) - 1)[:, 0]
 

@@ -11,7 +11,8 @@ from speech_endpoint.whisper.draft_length import DraftPolicy
 
 @pytest.mark.parametrize("first_s", [0, 10, 15, 20, 25])
 def test_every_chunk_has_its_language(handler, data, wav, first_s: int) -> None:
-    """The change is at 30 s: between two windows, or within one, which is halved until each part has one language."""
+    """The change is at 30 s: between two windows, or within one, which is then split until each
+    part has one language."""
     speech = decode_audio((data / "formats" / "multilingual.mp3").read_bytes(), 16_000, 60)
     answer = handler(
         {"inputs": wav(speech[first_s * 16_000 : 40 * 16_000]), "parameters": {"diarize": False}}

@@ -148,7 +148,7 @@ def batched(items: list[Item], size: int) -> Iterator[list[Item]]:
 
 
 def first_pass(tokens: list[int], first_timestamp: int) -> list[int]:
-    """What `generate` wrote before it went back to a timestamp and read the rest of the window anew."""
+    """What `generate` wrote before it went back to a timestamp and decoded the rest anew."""
     latest = first_timestamp
     for n, token in enumerate(tokens):
         if token >= first_timestamp:

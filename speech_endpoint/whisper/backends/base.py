@@ -34,7 +34,7 @@ class Backend:
     encoder_batch_size = 8
     """Windows that the encoder takes at once."""
     drafting_scales_with_rows = False
-    """Whether a draft takes its time row by row, so that a probe with few rows tells only of those."""
+    """Whether a draft takes its time row by row: a probe with few rows then tells only of those."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype

@@ -24,8 +24,9 @@ from speech_endpoint.whisper.backends.linear import (
 class CpuBackend(Backend):
     """oneDNN's kernels where it has better ones than PyTorch's generic path."""
 
-    # The activations of one window stay in cache, and its blocks malloc keeps (larger ones it
-    # returns to the system, and every use takes page faults again): 80 ms a window, 130 ms in fours.
+    # The activations of one window stay in cache, and malloc keeps blocks of their size; larger
+    # ones go back to the system, and every use takes page faults again: 80 ms a window, 130 ms
+    # in fours.
     encoder_batch_size = 1
     drafting_scales_with_rows = True
 

@@ -18,9 +18,9 @@ class PackedLinear:
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
 
 
-# A row's result depends, in its last bits, on how many rows oneDNN computes with it, and in bfloat16
-# those bits change words. In blocks of one size it does not: the text is the same drafted or not.
-# Up to this size a block costs what one row does.
+# A row's result depends, in its last bits, on how many rows oneDNN computes with it, and in
+# bfloat16 those bits change words. In blocks of one size it does not: the text is the same drafted
+# or not. Up to this size a block costs what one row does.
 ROW_BLOCK = 32
 
 
@@ -30,7 +30,7 @@ def padded_to_blocks(rows: int) -> int:
 
 
 class BlockedLinear(PackedLinear):
-    """A bfloat16 linear layer for (rows, in), each row's result independent of how many there are."""
+    """A bfloat16 linear layer for (rows, in); a row does not depend on how many there are."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__(weight, bias, ROW_BLOCK)
