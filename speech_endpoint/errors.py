@@ -22,4 +22,4 @@ class InvalidRequest(ValueError):
 
 
 class ModelUnavailable(RuntimeError):
-    """A model that the settings name cannot be loaded; the message holds no token and no path."""
+    """A model that the settings name cannot be loaded; the message holds no token."""

@@ -55,7 +55,7 @@ def map_on_threads(
 
 
 def balanced_batch_size(count: int, max_size: int) -> int:
-    """The batch size that gives every worker of `map_on_threads` the same number of batches.
+    """The batch size that shares `count` items among the workers as evenly as batches allow.
 
     Args:
         count: how many items there are, at least 1.

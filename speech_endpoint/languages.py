@@ -9,7 +9,7 @@ def language_code(language: str) -> str:
     Raises:
         ValueError: Whisper has no such language.
     """
-    # Imported here because it takes most of a second, which only requests that name one need spend.
+    # Imported here: it takes most of a second, which whoever reads settings alone need not spend.
     from transformers.models.whisper.tokenization_whisper import LANGUAGES, TO_LANGUAGE_CODE
 
     name = language.strip().lower()

@@ -97,10 +97,13 @@ class SpeechPipeline:
     def stream(self, request: Request) -> Generator[Segment, None, Transcript]:
         """As `run`; meanwhile each segment leaves when its words are final, in order of time.
 
-        Segments bear no speaker yet: who speaks is known when all is heard. Where the channels are
-        the speakers, segments leave with them, at the end.
+        Segments bear no speaker yet: who speaks is known at the end. Where the channels are the
+        speakers, segments leave with them, at the end.
+
+        Returns:
+            A generator of segments, which returns the transcript.
         """
-        return (yield from self._serve(request, early=True))
+        return self._serve(request, early=True)
 
     def _serve(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         self.check(request.config)

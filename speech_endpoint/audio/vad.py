@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional as F
 
+from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.intervals import Interval, merge
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
@@ -49,11 +50,11 @@ class SileroVAD:
     def __init__(self) -> None:
         """
         Raises:
-            RuntimeError: the package silero-vad is not installed.
+            ModelUnavailable: the package silero-vad is not installed.
         """
         spec = importlib.util.find_spec("silero_vad")
         if spec is None or not spec.submodule_search_locations:
-            raise RuntimeError(
+            raise ModelUnavailable(
                 "voice activity detection needs the package silero-vad (see requirements.txt)"
             )
         package = Path(spec.submodule_search_locations[0])

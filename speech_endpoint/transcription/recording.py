@@ -6,10 +6,9 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from speech_endpoint.audio.vad import Probabilities
 from speech_endpoint.audio.windows import Window, pack_windows
 from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import Segment, Waveform, Word
@@ -24,40 +23,52 @@ from speech_endpoint.whisper.sequence import (
 )
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-# Speech that no word covers is decoded again from there if it is as long as this; so often.
+# Speech that no word covers is decoded again from there if it is as long as this; so many times.
 MIN_GAP_S = 1.0
-MAX_PASSES = 2
+MAX_EXTRA_PASSES = 2
 # A word is taken to cover no more than this, so that one stretched over a lost sentence does not
 # hide it.
 MAX_WORD_COVERAGE_S = 1.0
 
 
 @dataclass(frozen=True)
-class Speech:
+class DetectedSpeech:
     """A recording, and where there is speech in it."""
 
     waveform: Waveform
-    probabilities: npt.NDArray[np.float32]
+    probabilities: Probabilities
     """Of speech, in each frame of voice activity detection."""
-    voiced: Sequence[Interval]
+    segments: Sequence[Interval]
     """Speech segments, in order."""
 
 
 @dataclass
-class WindowTask:
+class WindowRecord:
     """A window of the recording, waiting or done."""
 
     window: Window
     pass_number: int = 0
-    """0: the recording's speech; 1 and more: what earlier passes left uncovered."""
+    """0: the recording's speech; 1 and more: what earlier passes left uncovered, and the halves of
+    windows that were split, which get one pass fewer."""
     is_split: bool = False
     """Part of a window whose text was of low confidence."""
-    segments: list[Segment] | None = None
-    """Of the recording's time, not corrected; None until the window is done."""
+    done: bool = False
 
     @property
     def start(self) -> float:
         return self.window.spans[0].start
+
+
+class PlacedWord(NamedTuple):
+    """A word in the recording's time, not corrected; sorts in order of time."""
+
+    start: float
+    record: int
+    """Index of its window's record."""
+    position: int
+    """Among the window's words."""
+    word: Word
+    segment: Segment
 
 
 class RecordingDecoder:
@@ -65,7 +76,7 @@ class RecordingDecoder:
 
     def __init__(
         self,
-        speech: Speech,
+        speech: DetectedSpeech,
         windows: Sequence[Window],
         max_window_s: float,
         group: RequestGroup,
@@ -84,39 +95,42 @@ class RecordingDecoder:
         self.speech, self.max_window_s = speech, max_window_s
         self.group, self.tokenizer = group, tokenizer
         self.warnings = list(warnings)
-        self.tasks = [WindowTask(window) for window in windows]
-        self._words: list[tuple[float, int, int, Word, Segment]] = []
-        """Decoded and not yet final: start, task, place in it, the word, its segment."""
+        self.records = [WindowRecord(window) for window in windows]
+        self._words: list[PlacedWord] = []
+        """Decoded and not yet final."""
         self._pace = SpeakingPace()
         self._previous: Word | None = None
+        self._language_s: dict[str, float] = {}
+
+    @property
+    def language(self) -> str | None:
+        """The language that is spoken longest in what is decoded; None without speech."""
+        return max(self._language_s, key=self._language_s.__getitem__, default=None)
 
     def requests(self) -> list[DecodeRequest]:
         """The windows that are to be decoded at first."""
-        return [self._request(n, fallback=True) for n in range(len(self.tasks))]
+        return [self._request(n, fallback=True) for n in range(len(self.records))]
 
     def on_result(self, result: DecodeResult | MultilingualWindow) -> list[DecodeRequest]:
         """Take in what became of a window; windows that are to be decoded because of it."""
-        number = result.request.index
-        task = self.tasks[number]
+        record = self.records[result.request.index]
+        record.done = True
         if isinstance(result, MultilingualWindow):
-            task.segments = []
-            return self._split(
-                task, task.pass_number, is_split=task.is_split, fallback=result.request.fallback
-            )
+            fallback = result.request.fallback
+            return self._split(record, record.pass_number, record.is_split, fallback)
         decision = decide(
             result.quality,
-            is_second_pass=task.pass_number > 0,
-            is_split=task.is_split,
-            duration_s=task.window.duration_s,
+            is_second_pass=record.pass_number > 0,
+            is_split=record.is_split,
+            duration_s=record.window.duration_s,
         )
-        task.segments = []
         if decision is Decision.KEEP:
-            return self._keep(number, result)
+            return self._keep(record, result)
         if decision is Decision.SPLIT:
-            return self._split(task, 1, is_split=True, fallback=True)
+            return self._split(record, pass_number=1, is_split=True, fallback=True)
         if decision is Decision.DROP_UNCLEAR and self.tokenizer.decode(result.tokens).strip():
             self._warn(
-                "what may be speech in the window at {:.1f} s was too unclear to write down", task
+                "what may be speech in the window at {:.1f} s was too unclear to write down", record
             )
         return []
 
@@ -127,89 +141,93 @@ class RecordingDecoder:
         words and times will not change any more. What a second pass found may lie within a segment
         of the first, which is then split around it.
         """
-        frontier = min((t.start for t in self.tasks if t.segments is None), default=math.inf)
+        frontier = min((r.start for r in self.records if not r.done), default=math.inf)
         self._words.sort(key=lambda placed: placed[:3])
-        known = itertools.takewhile(lambda placed: placed[0] < frontier, self._words)
-        runs = [list(run) for _, run in itertools.groupby(known, key=lambda placed: id(placed[4]))]
+        known = itertools.takewhile(lambda placed: placed.start < frontier, self._words)
+        runs = [list(run) for _, run in itertools.groupby(known, key=lambda p: id(p.segment))]
         # The last run may go on, and its last word's time depends on the word after it.
-        n_final = len(runs) if frontier == math.inf else len(runs) - 1
-        final = []
-        for n in range(max(0, n_final)):
-            following = runs[n + 1][0][3] if n + 1 < len(runs) else None
-            words = correct_times(
-                [placed[3] for placed in runs[n]],
-                self.speech.voiced,
-                self._pace,
-                previous=self._previous,
-                following=following,
-            )
-            self._previous = words[-1]
-            final.append(replace(runs[n][0][4], words=tuple(words)))
-        del self._words[: sum(len(run) for run in runs[: max(0, n_final)])]
-        return final
+        final = runs if frontier == math.inf else runs[:-1]
+        del self._words[: sum(len(run) for run in final)]
+        following = [run[0].word for run in runs[1:]] + [None]
+        return [self._corrected(run, after) for run, after in zip(final, following, strict=False)]
 
-    def _keep(self, number: int, result: DecodeResult) -> list[DecodeRequest]:
-        task = self.tasks[number]
+    def _corrected(self, run: Sequence[PlacedWord], following: Word | None) -> Segment:
+        """A segment with its words' final times."""
+        words = correct_times(
+            [placed.word for placed in run],
+            self.speech.segments,
+            self._pace,
+            previous=self._previous,
+            following=following,
+        )
+        self._previous = words[-1]
+        return replace(run[0].segment, words=tuple(words))
+
+    def _keep(self, record: WindowRecord, result: DecodeResult) -> list[DecodeRequest]:
+        """Take the text of a window; requests for the speech that it leaves uncovered."""
         if result.quality.repeats_itself:
-            self._warn("a text that repeated itself was cut in the window at {:.1f} s", task)
-        task.segments = [
+            self._warn("a text that repeated itself was cut in the window at {:.1f} s", record)
+        segments = [
             Segment(
-                tuple(_to_recording_time(word, task.window) for word in words),
+                tuple(_to_recording_time(word, record.window) for word in words),
                 result.language,
                 result.scores,
             )
             for words in timed_words(result, self.tokenizer)
         ]
-        placed = [(word, segment) for segment in task.segments for word in segment.words]
+        for segment in segments:
+            seconds = self._language_s.get(segment.language, 0.0)
+            self._language_s[segment.language] = seconds + segment.end - segment.start
+        words = [(word, segment) for segment in segments for word in segment.words]
         self._words += [
-            (word.start, number, n, word, segment) for n, (word, segment) in enumerate(placed)
+            PlacedWord(word.start, result.request.index, n, word, segment)
+            for n, (word, segment) in enumerate(words)
         ]
-        return self._requeue_uncovered(task, task.segments)
+        return self._requeue_uncovered(record, [word for word, _ in words])
 
     def _requeue_uncovered(
-        self, task: WindowTask, segments: Sequence[Segment]
+        self, record: WindowRecord, words: Sequence[Word]
     ) -> list[DecodeRequest]:
         """Decode speech that no word of the window covers once more, from there."""
-        if task.pass_number >= MAX_PASSES or (task.pass_number > 0 and not segments):
+        if record.pass_number >= MAX_EXTRA_PASSES or (record.pass_number > 0 and not words):
             return []
         covered = [
-            Interval(word.start, min(word.end, word.start + MAX_WORD_COVERAGE_S))
-            for segment in segments
-            for word in segment.words
+            Interval(word.start, min(word.end, word.start + MAX_WORD_COVERAGE_S)) for word in words
         ]
-        gaps = subtract(task.window.spans, covered, MIN_GAP_S)
+        gaps = subtract(record.window.spans, covered, MIN_GAP_S)
         return [
             # At higher temperatures a second of breath or murmur becomes a hundred tokens, which
             # are then dropped.
-            self._add(WindowTask(window, task.pass_number + 1), fallback=False)
+            self._add(WindowRecord(window, record.pass_number + 1), fallback=False)
             for window in pack_windows(gaps, self.speech.probabilities, self.max_window_s)
         ]
 
     def _split(
-        self, task: WindowTask, pass_number: int, *, is_split: bool, fallback: bool
+        self, record: WindowRecord, pass_number: int, is_split: bool, fallback: bool
     ) -> list[DecodeRequest]:
         """Decode less at a time: noise or a second language may have spoiled the whole."""
+        window = record.window
         halves = pack_windows(
-            task.window.spans, self.speech.probabilities, task.window.duration_s / 2, math.inf
+            window.spans, self.speech.probabilities, window.duration_s / 2, math.inf
         )
-        return [self._add(WindowTask(half, pass_number, is_split), fallback) for half in halves]
+        return [self._add(WindowRecord(half, pass_number, is_split), fallback) for half in halves]
 
-    def _add(self, task: WindowTask, fallback: bool) -> DecodeRequest:
-        self.tasks.append(task)
-        return self._request(len(self.tasks) - 1, fallback)
+    def _add(self, record: WindowRecord, fallback: bool) -> DecodeRequest:
+        self.records.append(record)
+        return self._request(len(self.records) - 1, fallback)
 
-    def _request(self, number: int, fallback: bool) -> DecodeRequest:
-        task = self.tasks[number]
+    def _request(self, index: int, fallback: bool) -> DecodeRequest:
+        record = self.records[index]
         return DecodeRequest(
             group=self.group,
-            index=number,
-            start_s=task.start,
-            slices=task.window.slices(self.speech.waveform),
+            index=index,
+            start_s=record.start,
+            slices=record.window.slices(self.speech.waveform),
             fallback=fallback,
         )
 
-    def _warn(self, sentence: str, task: WindowTask) -> None:
-        self.warnings.append(sentence.format(task.start))
+    def _warn(self, sentence: str, record: WindowRecord) -> None:
+        self.warnings.append(sentence.format(record.start))
 
 
 def _to_recording_time(word: Word, window: Window) -> Word:

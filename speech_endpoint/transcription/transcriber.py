@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
@@ -12,10 +12,10 @@ from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform
-from speech_endpoint.transcription.recording import RecordingDecoder, Speech
+from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
-from speech_endpoint.whisper.draft_length import DraftPolicy
+from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.engine import Engine
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.sequence import DecodeOptions, DecodingStatistics, RequestGroup
@@ -48,19 +48,12 @@ class Transcription:
 
     segments: tuple[Segment, ...]
     """In order of time; joined they are the text."""
-    warnings: tuple[str, ...] = ()
-    vad_s: float = 0.0
-    """Time that voice activity detection took."""
-    statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
-
-    @property
-    def language(self) -> str | None:
-        """The language that is spoken longest; None without speech."""
-        seconds: dict[str, float] = {}
-        for segment in self.segments:
-            spoken_s = segment.end - segment.start
-            seconds[segment.language] = seconds.get(segment.language, 0.0) + spoken_s
-        return max(seconds, key=seconds.__getitem__, default=None)
+    language: str | None
+    """The language that is spoken longest, a code; None without speech."""
+    warnings: tuple[str, ...]
+    vad_s: float
+    """Time that voice activity detection took, and cutting windows by it."""
+    statistics: DecodingStatistics
 
 
 class Transcriber:
@@ -70,14 +63,14 @@ class Transcriber:
         self,
         settings: ModelSettings,
         repository: str,
-        draft_policy: DraftPolicy | None = None,
+        draft_policy: DraftPolicy = DEFAULT_DRAFT_POLICY,
     ) -> None:
         """Load the models.
 
         Args:
             settings: which models, on what.
             repository: the directory that relative model directories lie in.
-            draft_policy: how it is found out whether drafting pays.
+            draft_policy: how to find out whether drafting pays.
 
         Raises:
             ModelUnavailable: a model cannot be loaded, or the assistant cannot draft for the other.
@@ -86,7 +79,7 @@ class Transcriber:
         checkpoint = load_checkpoint(resolve_model(settings.asr_model, repository), settings.token)
         self.model = WhisperModel.from_checkpoint(checkpoint, backend)
         self.draft: DraftModel | None = None
-        self.draft_policy = draft_policy or DraftPolicy()
+        self.draft_policy = draft_policy
         if settings.assistant_model:
             name = resolve_model(settings.assistant_model, repository)
             self.draft = DraftModel(load_checkpoint(name, settings.token), checkpoint, self.model)
@@ -108,7 +101,8 @@ class Transcriber:
         Args:
             waveform: (samples,), float32, 16 kHz.
             config: what is wanted.
-            early: have the first segments soon, rather than the last.
+            early: give the first windows a head start, for whoever waits for the first segments;
+                the last segment then leaves a little later.
 
         Raises:
             InvalidRequest: a parameter that this model cannot serve.
@@ -121,7 +115,11 @@ class Transcriber:
             segments.append(segment)
             yield segment
         return Transcription(
-            tuple(segments), tuple(recording.warnings), vad_s, recording.group.statistics
+            segments=tuple(segments),
+            language=recording.language,
+            warnings=tuple(recording.warnings),
+            vad_s=vad_s,
+            statistics=recording.group.statistics,
         )
 
     def open(self, waveform: Waveform, config: InferenceConfig) -> RecordingDecoder:
@@ -133,13 +131,13 @@ class Transcriber:
         self.check(config)
         duration_s = waveform.size / SAMPLE_RATE_HZ
         probabilities = self.vad(waveform)
-        voiced = speech_segments(probabilities, duration_s)
+        segments = speech_segments(probabilities, duration_s)
         windows = pack_windows(
-            pad_segments(voiced, duration_s), probabilities, config.chunk_length_s
+            pad_segments(segments, duration_s), probabilities, config.chunk_length_s
         )
         options, warnings = self._options(config)
         return RecordingDecoder(
-            Speech(waveform, probabilities, voiced),
+            DetectedSpeech(waveform, probabilities, segments),
             windows,
             config.chunk_length_s,
             RequestGroup(options),
@@ -165,10 +163,11 @@ class Transcriber:
             engine.add(request)
         waiting = waiting[n_first:]
         while engine.busy:
-            for result in engine.step():
+            results = engine.step()
+            for result in results:
                 for request in recording.on_result(result):
                     engine.add(request)
-            final = recording.take_final()
+            final = recording.take_final() if results else []
             yield from final
             if final or not engine.busy:
                 for request in waiting:

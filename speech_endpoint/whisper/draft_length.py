@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 MAX_DRAFT_TOKENS = 8
 # About what a window holds, over which the cost of encoding it for the draft model is spread.
 TOKENS_PER_WINDOW = 100
-# How much of earlier counts and times is kept at each step: a memory of about ten steps of counts,
-# five of times.
+# Weights of earlier steps in the running counts (about ten steps) and times (about five).
 COUNT_DECAY, TIME_DECAY = 0.9, 0.8
-# However often the draft was right, a longer one may yet be wrong.
+# An acceptance rate of 1 would make any draft worth its time.
 MAX_ACCEPTANCE = 0.98
-# Less than so many times as fast is noise.
+# A smaller gain than this is within the noise of the clock.
 MIN_SPEEDUP = 1.03
 
 
 @dataclass(frozen=True, slots=True)
 class DraftPolicy:
-    """How it is found out whether drafting pays."""
+    """How to find out whether drafting pays."""
 
     max_probe_cost: float = 0.03
     """How much of the time that decoding takes anyway the encoding of a window for the draft model
@@ -27,25 +26,30 @@ class DraftPolicy:
     """Steps that draft a single token, for a few rows, before a length is chosen."""
     probe_rows: int = 1
     give_up_after: int = 2
-    """Steps without one right token after which drafting stops for good."""
+    """Steps without an accepted token after which drafting stops for good."""
     fixed_length: int | None = None
     """Draft so many tokens after the probe, whatever the times are; None: as many as pay."""
+
+
+DEFAULT_DRAFT_POLICY = DraftPolicy()
 
 
 @dataclass
 class SpeculationController:
     """Chooses the length of the drafts by the acceptance and the times seen so far.
 
-    The first step has no draft, to know what it costs. A few steps then try a single token; from
-    there the length with the most tokens a second is taken, and drafting stops for good when that
-    is none (Leviathan et al. 2023, section 3, give the expected number of tokens).
+    The first step has no draft, to know what it costs, and so has the first with more rows than
+    ever before. A few steps then try a single token; from there the length with the most tokens a
+    second is taken, and drafting stops for good when that is none (Leviathan et al. 2023, section
+    3, give the expected number of tokens).
     """
 
-    policy: DraftPolicy = field(default_factory=DraftPolicy)
+    policy: DraftPolicy = DEFAULT_DRAFT_POLICY
     length: int = 1
     """Tokens to draft in the next step; 0: none any more."""
     baseline_step_s: float = 0.0
     """Time of a step without a draft; 0 until there was one."""
+    _baseline_rows: int = 0
     _n_steps: int = 0
     _proposed: float = 0.0
     _accepted: float = 0.0
@@ -53,9 +57,9 @@ class SpeculationController:
     _verify_token_s: float = 0.0
     _encode_window_s: float = 0.0
 
-    @property
-    def needs_baseline(self) -> bool:
-        return self.baseline_step_s == 0.0
+    def needs_baseline(self, n_rows: int) -> bool:
+        """Whether a step of so many rows is to have no draft, to know what it costs."""
+        return n_rows > self._baseline_rows
 
     def n_rows(self, n_rows: int) -> int:
         """For how many of the rows to draft: a few, until it is known to pay."""
@@ -72,9 +76,9 @@ class SpeculationController:
         if n_windows:
             self._encode_window_s = elapsed_s / n_windows
 
-    def record_baseline(self, step_s: float) -> None:
-        """What a step without a draft took."""
-        self.baseline_step_s = step_s
+    def record_baseline(self, step_s: float, n_rows: int) -> None:
+        """What a step without a draft took, and how many rows it had."""
+        self.baseline_step_s, self._baseline_rows = step_s, n_rows
         probe_s = self._encode_window_s * self.policy.probe_rows
         affordable_s = self.policy.max_probe_cost * TOKENS_PER_WINDOW * step_s
         if self._n_steps == 0 and probe_s > affordable_s:
@@ -95,8 +99,8 @@ class SpeculationController:
         Args:
             n_rows: in the step.
             draft_length: tokens that were drafted for each row.
-            proposed: draft tokens that were reached: up to the first wrong one of each row.
-            accepted: those of them that were right.
+            proposed: draft tokens that were compared: up to the first rejected one of each row.
+            accepted: those of them that the target model chose too.
             draft_s: what drafting took.
             verify_s: what the step took.
         """

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import heapq
 import time
+from collections.abc import Sequence
 
 import torch
 
-from speech_endpoint.whisper.draft_length import DraftPolicy
+from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.fallback import (
     TEMPERATURES,
     TextQuality,
@@ -29,7 +30,7 @@ from speech_endpoint.whisper.sequence import (
     RequestGroup,
 )
 from speech_endpoint.whisper.speculation import DraftModel, Proposal, Speculation
-from speech_endpoint.whisper.stepping import Accepted, DirectStepper, Stepper
+from speech_endpoint.whisper.stepping import Accepted, DirectStepper
 
 # Windows admitted together: more gain nothing on a CPU and cost memory.
 MAX_ADMISSION = 4
@@ -47,22 +48,22 @@ class Engine:
         model: WhisperModel,
         n_slots: int,
         draft: DraftModel | None = None,
-        draft_policy: DraftPolicy | None = None,
+        draft_policy: DraftPolicy = DEFAULT_DRAFT_POLICY,
     ) -> None:
         """
         Args:
             model: decodes.
             n_slots: windows decoded together.
             draft: drafts for the groups that wish it.
-            draft_policy: how it is found out whether drafting pays.
+            draft_policy: how to find out whether drafting pays.
         """
         self.model = model
         self.cache = model.decoder.new_cache(n_slots)
         self.prefill = Prefill(model, self.cache)
-        self.stepper: Stepper = DirectStepper(model, self.cache)
+        self.stepper = DirectStepper(model, self.cache)
         self.speculation: Speculation | None = None
         if draft is not None:
-            self.speculation = Speculation(draft, n_slots, draft_policy or DraftPolicy())
+            self.speculation = Speculation(draft, n_slots, draft_policy)
         self._waiting: dict[RequestGroup, list[tuple[float, int, DecodeRequest]]] = {}
         """Heaps of (start, index, request), the group whose turn it is first."""
         self._active: list[ActiveSequence] = []
@@ -120,39 +121,38 @@ class Engine:
 
     def _advance(self) -> None:
         """One step of all sequences."""
-        proposal = Proposal([[] for _ in self._active])
+        proposal = Proposal.none(len(self._active))
         if self.speculation:
             proposal = self.speculation.propose(self._active)
         started = time.perf_counter()
         steps = self.stepper.advance(self._active, proposal.drafts)
-        self._write(proposal, steps, started)
+        proposed, accepted = self._write(proposal, steps)
+        if self.speculation:
+            step_s = time.perf_counter() - started
+            self.speculation.record(proposal, proposed, accepted, step_s)
 
-    def _write(self, proposal: Proposal, steps: list[Accepted], started: float) -> None:
+    def _write(self, proposal: Proposal, steps: Sequence[Accepted]) -> tuple[int, int]:
+        """Append what a step says; how many draft tokens it compared, and accepted."""
         total_proposed = total_accepted = 0
         for sequence, draft, step in zip(self._active, proposal.drafts, steps, strict=True):
-            proposed = min(len(draft), step.n_drafted + 1)
+            proposed = min(len(draft), step.n_accepted + 1)
             statistics = sequence.group.statistics
             statistics.row_steps += 1
             statistics.proposed += proposed
-            statistics.accepted += step.n_drafted
+            statistics.accepted += step.n_accepted
             statistics.tokens += sequence.append(
                 step.tokens, step.log_probabilities, self.model.tokenizer.eot
             )
-            total_proposed, total_accepted = (
-                total_proposed + proposed,
-                total_accepted + step.n_drafted,
-            )
+            total_proposed += proposed
+            total_accepted += step.n_accepted
         for group in {sequence.group for sequence in self._active}:
             group.statistics.steps += 1
-        if self.speculation:
-            step_s = time.perf_counter() - started
-            n_rows = len(self._active)
-            self.speculation.record(proposal, n_rows, total_proposed, total_accepted, step_s)
+        return total_proposed, total_accepted
 
     # Completion
 
     def _complete(self) -> list[DecodeResult]:
-        """What is done; text that is not to be trusted begins again at the next temperature."""
+        """What is done; text that is not to be trusted is decoded again at the next temperature."""
         results = []
         for row in reversed(range(len(self._active))):
             sequence = self._active[row]
@@ -205,7 +205,7 @@ class Engine:
         )
 
     def _release(self, row: int) -> None:
-        """Free a slot; the last sequence moves to its place, so that the used slots come first."""
+        """Free a slot; the last sequence moves to it, so that the used slots come first."""
         sequence = self._active[row]
         last = self._active.pop()
         if row < len(self._active):

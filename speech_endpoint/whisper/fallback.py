@@ -74,7 +74,8 @@ def decide(
 
     Args:
         quality: of the best decoding.
-        is_second_pass: the window is speech that an earlier one left uncovered.
+        is_second_pass: the window is speech that an earlier one left uncovered, or part of a window
+            that was split.
         is_split: the window is part of one whose text was of low confidence.
         duration_s: of the window.
     """
@@ -82,7 +83,7 @@ def decide(
         return Decision.DROP
     if not quality.low_confidence:
         return Decision.KEEP
-    no_speech = not is_second_pass and quality.no_speech_probability > NO_SPEECH_THRESHOLD
+    no_speech = quality.no_speech_probability > NO_SPEECH_THRESHOLD
     if is_split or no_speech:
         return Decision.DROP_UNCLEAR
     return Decision.SPLIT if duration_s >= MIN_SPLIT_S else Decision.KEEP

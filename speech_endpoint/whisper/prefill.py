@@ -57,7 +57,7 @@ class Prefill:
                 requests, languages, self._no_speech(logits), strict=True
             )
         ]
-        self._read_task(sequences, slot)
+        self._read_language(sequences, slot)
         return Prefilled(sequences, multilingual, log_mel, audio_features, encoder_s)
 
     def _read_prompt(self, group: RequestGroup, n_windows: int, slot: int) -> Tensor:
@@ -65,8 +65,11 @@ class Prefill:
         prefix = self.model.tokenizer.prompt_prefix(group.options.prompt_tokens)
         return self._read([prefix] * n_windows, 0, slot, logits_from=len(prefix) - 1)[:, 0]
 
-    def _read_task(self, sequences: Sequence[ActiveSequence], slot: int) -> None:
-        """Read what stands between the start of transcript and the last of the initial tokens."""
+    def _read_language(self, sequences: Sequence[ActiveSequence], slot: int) -> None:
+        """Read what stands between the start of transcript and the last of the initial tokens.
+
+        The last one is read by the first step.
+        """
         options = sequences[0].group.options
         first = len(self.model.tokenizer.prompt_prefix(options.prompt_tokens))
         between = [sequence.initial_tokens[first:-1] for sequence in sequences]

@@ -43,16 +43,17 @@ class DraftModel:
         Raises:
             ModelUnavailable: this model cannot draft for that one; the message says why.
         """
+        tokenizer = Tokenizer(checkpoint)
+        self.to_target = token_map(tokenizer, target_model.tokenizer)
+        self._from_target = token_map(target_model.tokenizer, tokenizer)
+        _check_pair(checkpoint, target, tokenizer, self.to_target)
         self.shares_encoder = _shares_encoder(checkpoint, target)
         self.model = WhisperModel.from_checkpoint(
             checkpoint,
             target_model.backend,
             encoder=target_model.encoder if self.shares_encoder else None,
         )
-        self.to_target = token_map(self.model.tokenizer, target_model.tokenizer)
-        self._from_target = token_map(target_model.tokenizer, self.model.tokenizer)
-        _check_pair(checkpoint, target, self.model.tokenizer, self.to_target)
-        token_bytes = self.model.tokenizer.token_bytes
+        token_bytes = tokenizer.token_bytes
         self._space = next(i for i, content in token_bytes.items() if content == b" ")
         self.shares_log_mel = checkpoint.config.num_mel_bins == target.config.num_mel_bins
         self.encoder_cost = 0.0
@@ -124,6 +125,11 @@ class Proposal:
     """The target's token ids; [] for sequences without a draft."""
     draft_s: float = 0.0
 
+    @classmethod
+    def none(cls, n_sequences: int) -> Proposal:
+        """No draft for any sequence."""
+        return cls([[] for _ in range(n_sequences)])
+
     @property
     def length(self) -> int:
         return max(len(draft) for draft in self.drafts)
@@ -158,7 +164,7 @@ class Speculation:
         return DraftSlot(sequence, tokens, pending=pending)
 
     def release(self, sequence: ActiveSequence) -> None:
-        """Forget a sequence; the last slot moves to its place."""
+        """Forget a sequence; the last one moves to its slot."""
         index = self._index(sequence)
         if index is None:
             return
@@ -180,12 +186,13 @@ class Speculation:
 
     def propose(self, sequences: Sequence[ActiveSequence]) -> Proposal:
         """Drafts for a step of `sequences`, as far as drafting pays."""
-        if not self._slots or self.controller.length == 0 or self.controller.needs_baseline:
-            return Proposal([[] for _ in sequences])
+        n_slots = len(self._slots)
+        if not n_slots or self.controller.length == 0 or self.controller.needs_baseline(n_slots):
+            return Proposal.none(len(sequences))
         drafted = self._slots[: self.controller.n_rows(len(self._slots))]
         self._encode_pending(drafted)
         started = time.perf_counter()
-        # The step is as wide for all, and none has room for more than its context holds.
+        # All rows of a step are as wide: the one with the fewest free positions limits the draft.
         max_length = min(sequence.free_tokens for sequence in sequences) - 1
         length = max(0, min(self.controller.length, max_length))
         drafts = dict(
@@ -195,20 +202,18 @@ class Speculation:
         if self.draft.model.backend.drafting_scales_with_rows:
             draft_s *= len(self._slots) / len(drafted)
         return Proposal(
-            # At a temperature the token is drawn, and no draft can be right but by chance.
+            # Above temperature 0 tokens are drawn at random: a draft would be accepted by chance.
             [drafts.get(s, []) if s.temperature == 0 else [] for s in sequences],
             draft_s,
         )
 
-    def record(
-        self, proposal: Proposal, n_rows: int, proposed: int, accepted: int, step_s: float
-    ) -> None:
+    def record(self, proposal: Proposal, proposed: int, accepted: int, step_s: float) -> None:
         """Learn from a step with these drafts."""
         if proposal.length == 0:
-            self.controller.record_baseline(step_s)
+            self.controller.record_baseline(step_s, len(self._slots))
             return
         self.controller.record_step(
-            n_rows=n_rows,
+            n_rows=len(self._slots),
             draft_length=proposal.length,
             proposed=proposed,
             accepted=accepted,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,19 +16,25 @@ from speech_endpoint.whisper.sequence import ActiveSequence
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What a step wrote for one sequence: the draft as far as it was right, and one token more."""
+    """What a step wrote for one sequence: the accepted part of its draft, and one token more."""
 
     tokens: list[int]
     log_probabilities: list[float]
 
     @property
-    def n_drafted(self) -> int:
+    def n_accepted(self) -> int:
         """How many of the tokens had been proposed."""
         return len(self.tokens) - 1
 
 
-class Stepper(Protocol):
-    """One step of all sequences."""
+class DirectStepper:
+    """Issues steps one by one, and waits for what each says.
+
+    Whoever issues them otherwise, as captured graphs whose results are read later, does it here.
+    """
+
+    def __init__(self, model: WhisperModel, cache: DecoderCache) -> None:
+        self.model, self.cache = model, cache
 
     def advance(
         self, sequences: Sequence[ActiveSequence], drafts: Sequence[Sequence[int]]
@@ -40,17 +45,6 @@ class Stepper(Protocol):
             sequences: those in the first slots of the cache, in order.
             drafts: proposed next tokens of each; [] for none.
         """
-
-
-class DirectStepper:
-    """Calls the decoder and looks at once."""
-
-    def __init__(self, model: WhisperModel, cache: DecoderCache) -> None:
-        self.model, self.cache = model, cache
-
-    def advance(
-        self, sequences: Sequence[ActiveSequence], drafts: Sequence[Sequence[int]]
-    ) -> list[Accepted]:
         width = 1 + max(len(draft) for draft in drafts)
         logits = self._decode(sequences, drafts, width)
         constraints = [
@@ -95,5 +89,5 @@ class DirectStepper:
 
 def _accept(draft: Sequence[int], chosen: Sequence[int], scores: Sequence[float]) -> Accepted:
     """The tokens that the model chose, up to the first that the draft had otherwise."""
-    n_right = next((n for n, token in enumerate(draft) if token != chosen[n]), len(draft))
-    return Accepted(list(chosen[: n_right + 1]), list(scores[: n_right + 1]))
+    agreed = next((n for n, token in enumerate(draft) if token != chosen[n]), len(draft))
+    return Accepted(list(chosen[: agreed + 1]), list(scores[: agreed + 1]))

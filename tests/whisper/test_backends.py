@@ -11,7 +11,7 @@ from torch import Tensor
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.backends.cpu import CpuBackend
-from speech_endpoint.whisper.backends.linear import ROW_BLOCK, BlockedLinear, Int8Linear
+from speech_endpoint.whisper.backends.cpu_linear import ROW_BLOCK, BlockedLinear, Int8Linear
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
 WIDTH, OUT = 64, 96

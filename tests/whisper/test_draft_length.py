@@ -18,7 +18,7 @@ pytestmark = pytest.mark.pure
 def probed(*, accepted: int, draft_s: float, policy: DraftPolicy | None = None):
     """A controller after its probe: steps of 0.1 s, one token drafted in each."""
     controller = SpeculationController(policy or DraftPolicy())
-    controller.record_baseline(0.1)
+    controller.record_baseline(0.1, n_rows=1)
     for _ in range(controller.policy.probe_steps):
         if controller.length:
             controller.record_step(
@@ -39,15 +39,15 @@ def test_a_draft_model_that_takes_long_to_encode_is_not_tried(
     """A window of a hundred tokens of 8 ms: a probe may take 3 % of that."""
     controller = SpeculationController()
     controller.estimate_encoding(encoding_s)
-    controller.record_baseline(0.008)
+    controller.record_baseline(0.008, n_rows=1)
     assert controller.length == length
 
 
 def test_the_first_step_has_no_draft() -> None:
     controller = SpeculationController()
-    assert controller.needs_baseline
-    controller.record_baseline(0.1)
-    assert not controller.needs_baseline
+    assert controller.needs_baseline(1)
+    controller.record_baseline(0.1, n_rows=1)
+    assert not controller.needs_baseline(1)
 
 
 def test_a_draft_model_that_is_right_goes_on_and_one_that_is_wrong_stops() -> None:

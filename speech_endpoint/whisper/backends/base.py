@@ -31,8 +31,8 @@ class DenseLinear:
 class Backend:
     """PyTorch's own kernels, which serve on any device."""
 
-    encoder_batch_size = 8
-    """Windows that the encoder takes at once."""
+    encoder_batch_size = 4
+    """Windows that the encoder takes at once, of those that are admitted together."""
     drafting_scales_with_rows = False
     """Whether a draft takes its time row by row: a probe with few rows then tells only of those."""
 
@@ -91,21 +91,30 @@ class Backend:
         return torch.empty(shape, dtype=self.dtype, device=self.device)
 
     def project_cross_values(
-        self, states: Tensor, weight: Tensor, bias: Tensor, out: Tensor
+        self, audio_features: Tensor, weight: Tensor, bias: Tensor, out: Tensor
     ) -> None:
         """Write a window's values into its slot of the cache.
 
         Args:
-            states: (frames, width), the encoder's.
+            audio_features: (frames, width).
             weight: (width, width).
             bias: (width,).
             out: one layer's slot of `new_cross_values`.
         """
-        torch.addmm(bias[:, None], weight, states.T, out=out.view(-1, len(states)))
+        torch.addmm(bias[:, None], weight, audio_features.T, out=out.view(-1, len(audio_features)))
 
-    def split_cross_values(self, values: Tensor, n_parts: int, n_frames: int) -> Tensor:
-        """The first frames of one slot, (layers, heads, …), as parts: (layers, parts, heads, …)."""
-        parts = values[..., : n_parts * n_frames].unflatten(-1, (n_parts, n_frames))
+    def split_cross_values(self, values: Tensor, n_parts: int, part_frames: int) -> Tensor:
+        """Cut the first frames of one slot to parts, as a cache of their own.
+
+        Args:
+            values: (layers, heads, …), of `new_cross_values`.
+            n_parts: how many.
+            part_frames: of each part.
+
+        Returns:
+            (layers, parts, heads, …).
+        """
+        parts = values[..., : n_parts * part_frames].unflatten(-1, (n_parts, part_frames))
         return parts.movedim(-2, 1)
 
     def cross_attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from speech_endpoint.hardware import has_bfloat16
 from speech_endpoint.whisper.backends.base import Backend, Linear
-from speech_endpoint.whisper.backends.linear import (
+from speech_endpoint.whisper.backends.cpu_linear import (
     BlockedLinear,
     Int8Linear,
     PackedLinear,

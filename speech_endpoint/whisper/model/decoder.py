@@ -16,7 +16,7 @@ from speech_endpoint.whisper.model.layers import WeightReader, split_heads
 
 
 class Decoder:
-    """Token ids to logits, `n` positions a row at once, each row where it stands."""
+    """Token ids to logits, `n` positions a row at once, each row at a position of its own."""
 
     def __init__(self, checkpoint: Checkpoint, backend: Backend) -> None:
         config = checkpoint.config
