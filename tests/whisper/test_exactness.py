@@ -35,6 +35,8 @@ from speech_endpoint.whisper.sequence import (
 from speech_endpoint.whisper.speculation import DraftModel
 
 FEW_FILES = [PHONE_CALL, KENNEDY, AUSTEN]
+# Of each recording so many windows are compared: its first minute.
+MAX_WINDOWS = 2
 BATCH_SIZES = [1, 4, 24]
 Item = TypeVar("Item")
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
@@ -72,7 +74,7 @@ def cut_windows(
 @pytest.fixture(scope="module")
 def windows(transcriber: Transcriber) -> list[np.ndarray]:
     """Some short, some long: in one batch they end at different times."""
-    return [window for file in FEW_FILES for window in cut_windows(transcriber, file, 7.0)]
+    return [window for file in FEW_FILES for window in cut_windows(transcriber, file, 12.0)]
 
 
 def results_of(
@@ -107,7 +109,7 @@ def test_tokens_equal_generate(transcriber: Transcriber) -> None:
 
 def test_tokens_equal_generate_on_every_recording(transcriber: Transcriber, data: Path) -> None:
     files = sorted(path for path in data.rglob("*") if path.suffix in SUFFIXES)
-    assert check_against_generate(transcriber, files) > 50
+    assert check_against_generate(transcriber, files) > 30
 
 
 def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
@@ -118,7 +120,11 @@ def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
     extractor = WhisperFeatureExtractor.from_pretrained(MODELS / "whisper-base")
     tokenizer = transcriber.model.tokenizer
     initial = {*tokenizer.initial_tokens("en", "transcribe"), tokenizer.eot}
-    windows = [(file.name, window) for file in files for window in cut_windows(transcriber, file)]
+    windows = [
+        (file.name, window)
+        for file in files
+        for window in cut_windows(transcriber, file)[:MAX_WINDOWS]
+    ]
     for some in batched(windows, 8):
         waveforms = [window for _, window in some]
         results, _ = results_of(transcriber, waveforms, len(some))
@@ -195,6 +201,7 @@ def test_drafting_does_not_change_a_token(
     assert tokens == expected
     assert statistics.proposed > 0
     if assistant == "whisper-base":
+        # Four of four draft tokens are right, but for the probe and the ends of windows.
         assert statistics.tokens / statistics.row_steps > 2
     elif assistant == "whisper-tiny.en":
         assert statistics.steps < 0.7 * undrafted_statistics.steps
