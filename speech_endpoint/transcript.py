@@ -16,6 +16,8 @@ SAMPLE_RATE_HZ = 16_000
 
 Waveform = npt.NDArray[np.float32]
 """(samples,), mono, 16 kHz, in [-1, 1]."""
+Channels = npt.NDArray[np.float32]
+"""(channels, samples): a `Waveform` for each channel."""
 
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
 CLOSING_MARKS = " \"'”’»)]」』"

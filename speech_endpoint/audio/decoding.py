@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Channels, Waveform
 
 PCM_BYTES_PER_SAMPLE = 2
 FLOAT_BYTES_PER_SAMPLE = 4
@@ -20,18 +20,6 @@ FLOAT_BYTES_PER_SAMPLE = 4
 MIN_PCM_BYTES = 16
 # Their headers give the length of the whole; other formats' may be written before it is known.
 FORMATS_WITH_LENGTH = frozenset({"mp3", "flac"})
-
-
-class AudioError(InvalidRequest):
-    """The caller's audio cannot be used; the message says why."""
-
-    def __init__(self, code: str, message: str) -> None:
-        """
-        Args:
-            code: one of `InvalidRequest`'s.
-            message: what was given and what is allowed, for a person.
-        """
-        super().__init__("inputs", code, message)
 
 
 def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
@@ -43,21 +31,23 @@ def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
         max_bytes: the largest audio file.
 
     Raises:
-        AudioError: empty, not base64, of another type, or more than `max_bytes`.
+        InvalidRequest: empty, not base64, of another type, or more than `max_bytes`.
     """
     if isinstance(inputs, (bytes, bytearray, memoryview)):
         payload = bytes(inputs)
     elif isinstance(inputs, str):
         payload = _from_base64(inputs, max_bytes)
     else:
-        raise AudioError(
+        raise _invalid_inputs(
             "invalid_type",
             f"expected base64 text or bytes of an audio file, got {type(inputs).__name__}",
         )
     if not payload:
-        raise AudioError("missing", "empty; give the bytes of an audio file, or their base64 text")
+        raise _invalid_inputs(
+            "missing", "empty; give the bytes of an audio file, or their base64 text"
+        )
     if len(payload) > max_bytes:
-        raise AudioError(
+        raise _invalid_inputs(
             "too_large", f"{len(payload):,} bytes of audio; at most {max_bytes:,} are allowed"
         )
     return payload
@@ -66,7 +56,7 @@ def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
 def _from_base64(text: str, max_bytes: int) -> bytes:
     # Before any copy of it is made: base64 takes 4/3 of the bytes, line breaks a little more.
     if len(text) > max_bytes * 1.5 + 1024:
-        raise AudioError(
+        raise _invalid_inputs(
             "too_large",
             f"{len(text):,} characters of base64; at most {max_bytes:,} bytes of audio are allowed",
         )
@@ -76,7 +66,7 @@ def _from_base64(text: str, max_bytes: int) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise AudioError(
+        raise _invalid_inputs(
             "invalid_value",
             "the text is not valid base64 (expected the base64 of an audio file)",
         ) from None
@@ -95,12 +85,12 @@ def decode_audio(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> Wavefo
         (samples,), at 16 kHz.
 
     Raises:
-        AudioError: nothing to decode, damaged, no audio track, or longer than `max_audio_s`.
+        InvalidRequest: nothing to decode, damaged, no audio track, or longer than `max_audio_s`.
     """
     return _decode(payload, pcm_rate_hz, max_audio_s, mix=True)[0]
 
 
-def decode_channels(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> Waveform:
+def decode_channels(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> Channels:
     """Decode an audio file to one waveform per channel.
 
     Args:
@@ -113,30 +103,30 @@ def decode_channels(payload: bytes, pcm_rate_hz: int, max_audio_s: float) -> Wav
         (channels, samples), at 16 kHz.
 
     Raises:
-        AudioError: nothing to decode, damaged, no audio track, or longer than `max_audio_s`.
+        InvalidRequest: nothing to decode, damaged, no audio track, or longer than `max_audio_s`.
     """
     return _decode(payload, pcm_rate_hz, max_audio_s, mix=False)
 
 
-def _decode(payload: bytes, pcm_rate_hz: int, max_audio_s: float, *, mix: bool) -> Waveform:
-    """(channels, samples); a single channel if they are to be mixed."""
+def _decode(payload: bytes, pcm_rate_hz: int, max_audio_s: float, *, mix: bool) -> Channels:
+    """Decode an audio file, to a single channel if its channels are to be mixed."""
     try:
         with av.open(io.BytesIO(payload), mode="r", metadata_errors="ignore") as container:
-            waveform = _decode_container(container, max_audio_s, mix=mix)
+            channels = _decode_container(container, max_audio_s, mix=mix)
     except av.error.InvalidDataError:
-        waveform = _decode_pcm(payload, pcm_rate_hz, max_audio_s)
+        channels = _decode_pcm(payload, pcm_rate_hz, max_audio_s)
     except av.error.FFmpegError as error:
-        raise AudioError(
+        raise _invalid_inputs(
             "unreadable", f"the audio is damaged or cut short ({error.strerror})"
         ) from None
-    if waveform.size == 0:
-        raise AudioError("unreadable", "the audio holds no samples")
-    return waveform
+    if channels.size == 0:
+        raise _invalid_inputs("unreadable", "the audio holds no samples")
+    return channels
 
 
-def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> Waveform:
+def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> Channels:
     if not container.streams.audio:
-        raise AudioError("unreadable", "the file has no audio track")
+        raise _invalid_inputs("unreadable", "the file has no audio track")
     layout = "mono" if mix else container.streams.audio[0].codec_context.layout
     resampler = av.AudioResampler(format="flt", layout=layout, rate=SAMPLE_RATE_HZ)
     n_channels = resampler.layout.nb_channels
@@ -148,23 +138,23 @@ def _decode_container(container: Any, max_audio_s: float, *, mix: bool) -> Wavef
             frame.pts = None
             _append(samples, resampler.resample(frame))
             if len(samples) > max_audio_s * bytes_per_s:
-                raise AudioError("too_long", _longer_than(max_audio_s))
+                raise _invalid_inputs("too_long", _longer_than(max_audio_s))
     except av.error.FFmpegError as error:
         if not isinstance(error, EOFError):
             decoded_s = len(samples) / bytes_per_s
-            raise AudioError(
+            raise _invalid_inputs(
                 "unreadable",
                 f"the audio is damaged or cut short after {decoded_s:.1f} s ({error.strerror})",
             ) from None
     if samples:
         _append(samples, resampler.resample(None))
-    waveform = _waveform(samples, n_channels)
-    _check_complete(container, waveform.shape[1] / SAMPLE_RATE_HZ)
+    channels = _deinterleave(samples, n_channels)
+    _check_complete(container, channels.shape[1] / SAMPLE_RATE_HZ)
     # A minute at a time: nan_to_num makes three masks as large as its argument.
-    for first in range(0, waveform.shape[1], 60 * SAMPLE_RATE_HZ):
-        minute = waveform[:, first : first + 60 * SAMPLE_RATE_HZ]
+    for first in range(0, channels.shape[1], 60 * SAMPLE_RATE_HZ):
+        minute = channels[:, first : first + 60 * SAMPLE_RATE_HZ]
         np.nan_to_num(minute, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
-    return waveform
+    return channels
 
 
 def _check_complete(container: Any, decoded_s: float) -> None:
@@ -173,11 +163,16 @@ def _check_complete(container: Any, decoded_s: float) -> None:
         return
     declared_s = container.duration / av.time_base
     if decoded_s < 0.9 * declared_s and declared_s - decoded_s > 1.0:
-        raise AudioError(
+        raise _invalid_inputs(
             "unreadable",
             f"the audio is cut short: its header promises {declared_s:.1f} s, "
             f"{decoded_s:.1f} s are there",
         )
+
+
+def _invalid_inputs(code: str, message: str) -> InvalidRequest:
+    """The error for audio that cannot be used; see `InvalidRequest` for the codes."""
+    return InvalidRequest("inputs", code, message)
 
 
 def _longer_than(max_audio_s: float) -> str:
@@ -194,20 +189,20 @@ def _append(samples: bytearray, frames: list[Any]) -> None:
         samples += memoryview(frame.to_ndarray()).cast("B")
 
 
-def _waveform(samples: bytearray, n_channels: int) -> Waveform:
-    """(channels, samples) from interleaved float32."""
+def _deinterleave(samples: bytearray, n_channels: int) -> Channels:
+    """The channels of interleaved float32 samples."""
     return np.ascontiguousarray(np.frombuffer(samples, np.float32).reshape(-1, n_channels).T)
 
 
-def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> Waveform:
+def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> Channels:
     if len(payload) < MIN_PCM_BYTES or not _looks_like_pcm(payload):
-        raise AudioError(
+        raise _invalid_inputs(
             "unreadable",
             "not an audio file FFmpeg can read, nor 16-bit PCM "
             "(text, or a file that is damaged or cut short before its audio begins?)",
         )
     if len(payload) > max_audio_s * rate_hz * PCM_BYTES_PER_SAMPLE:
-        raise AudioError("too_long", _longer_than(max_audio_s))
+        raise _invalid_inputs("too_long", _longer_than(max_audio_s))
     samples = _pcm_samples(payload)
     frame = av.AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
     frame.sample_rate = rate_hz
@@ -215,7 +210,7 @@ def _decode_pcm(payload: bytes, rate_hz: int, max_audio_s: float) -> Waveform:
     resampled = bytearray()
     for part in (frame, None):
         _append(resampled, resampler.resample(part))
-    return _waveform(resampled, 1)
+    return _deinterleave(resampled, 1)
 
 
 def _pcm_samples(payload: bytes) -> npt.NDArray[np.int16]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import pickle
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 
 from speech_endpoint.audio.decoding import (
-    AudioError,
     decode_audio,
     decode_channels,
     payload_bytes,
@@ -160,7 +160,7 @@ def test_a_payload_comes_as_bytes_or_in_any_form_of_base64(
     ],
 )
 def test_inputs_that_hold_no_payload(inputs: object, code: str, message: str) -> None:
-    with pytest.raises(AudioError) as caught:
+    with pytest.raises(InvalidRequest) as caught:
         payload_bytes(inputs, MAX_BYTES)
     assert str(caught.value).startswith(message)
     assert (caught.value.field, caught.value.code) == ("inputs", code)
@@ -168,7 +168,9 @@ def test_inputs_that_hold_no_payload(inputs: object, code: str, message: str) ->
 
 @pytest.mark.parametrize("payload", [PROSE, b"RIFF", bytes(15)], ids=["prose", "header", "short"])
 def test_a_payload_that_is_no_audio(payload: bytes) -> None:
-    with pytest.raises(AudioError, match=r"^inputs: not an audio file FFmpeg can read") as caught:
+    with pytest.raises(
+        InvalidRequest, match=r"^inputs: not an audio file FFmpeg can read"
+    ) as caught:
         decode(payload)
     assert caught.value.code == "unreadable"
 
@@ -181,12 +183,12 @@ def test_a_file_without_an_audio_track() -> None:
         image = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
         out.mux(stream.encode(image.reformat(format="yuv420p")))
         out.mux(stream.encode(None))
-    with pytest.raises(AudioError, match=r"^inputs: the file has no audio track$"):
+    with pytest.raises(InvalidRequest, match=r"^inputs: the file has no audio track$"):
         decode(file.getvalue())
 
 
 def test_a_file_without_samples(wav: Wav) -> None:
-    with pytest.raises(AudioError, match=r"^inputs: the audio holds no samples$"):
+    with pytest.raises(InvalidRequest, match=r"^inputs: the audio holds no samples$"):
         decode(wav(np.zeros(0)))
 
 
@@ -194,7 +196,7 @@ def test_a_file_without_samples(wav: Wav) -> None:
 def test_an_upload_that_broke_off(encode: Callable[..., bytes], container: str) -> None:
     payload = encode(container, {"mp3": "libmp3lame"}.get(container, container), SAMPLE_RATE_HZ)
     with pytest.raises(
-        AudioError, match=r"^inputs: the audio is (damaged or )?cut short"
+        InvalidRequest, match=r"^inputs: the audio is (damaged or )?cut short"
     ) as caught:
         decode(payload[: len(payload) // 2])
     assert caught.value.code == "unreadable"
@@ -203,14 +205,14 @@ def test_an_upload_that_broke_off(encode: Callable[..., bytes], container: str) 
 def test_real_uploads_that_broke_off(data: Path) -> None:
     for name in ("sample1.mp3", "multilingual.mp3", "sample1.flac"):
         payload = (data / "formats" / name).read_bytes()
-        with pytest.raises(AudioError, match=r"^inputs: the audio is (damaged or )?cut short"):
+        with pytest.raises(InvalidRequest, match=r"^inputs: the audio is (damaged or )?cut short"):
             decode(payload[: len(payload) // 2])
 
 
 def test_real_files_cut_before_their_audio_begins(data: Path) -> None:
     for name, n_bytes in (("sample1.mp3", 60), ("sample.m4a", 2_000)):
         payload = (data / "formats" / name).read_bytes()
-        with pytest.raises(AudioError, match=r"damaged or cut short"):
+        with pytest.raises(InvalidRequest, match=r"damaged or cut short"):
             decode(payload[:n_bytes])
 
 
@@ -220,12 +222,15 @@ def test_audio_longer_than_the_limit(wav: Wav, speech: Waveform, container: str)
     payload = wav(speech) if container == "wav" else pcm
     assert len(decode(payload, max_audio_s=6.1)) == len(speech)
     with pytest.raises(
-        AudioError, match=r"^inputs: the audio is longer than the limit of 3\.5 sec"
+        InvalidRequest, match=r"^inputs: the audio is longer than the limit of 3\.5 sec"
     ):
         decode(payload, max_audio_s=3.5)
 
 
-def test_an_audio_error_is_an_invalid_request_that_hosts_see_as_a_value_error() -> None:
-    with pytest.raises(InvalidRequest) as caught:
-        decode(b"RIFF")
-    assert isinstance(caught.value, ValueError)
+def test_an_error_is_a_value_error_that_crosses_processes() -> None:
+    for fail in (lambda: decode(b"RIFF"), lambda: payload_bytes("%", MAX_BYTES)):
+        with pytest.raises(InvalidRequest) as caught:
+            fail()
+        error = pickle.loads(pickle.dumps(caught.value))
+        assert isinstance(error, ValueError) and str(error) == str(caught.value)
+        assert (error.field, error.code) == ("inputs", caught.value.code)
