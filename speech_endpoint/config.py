@@ -78,7 +78,7 @@ def resolve_model(model: str, repository: str) -> str:
 
 
 def _boolean_from_query(value: Any) -> Any:
-    """Query strings arrive as text; pydantic reads "true" where a `bool` is expected only."""
+    """Read the booleans of a query string, which are text: pydantic does so for a `bool` alone."""
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     return value
@@ -143,8 +143,11 @@ class InferenceConfig(BaseModel):
     @field_validator("num_speakers")
     @classmethod
     def _check_range(cls, exact: int | None, info: ValidationInfo) -> int | None:
-        low, high = info.data.get("min_speakers"), info.data.get("max_speakers")
-        if exact is not None and not (low or 1) <= exact <= (high or exact):
+        if exact is None or not {"min_speakers", "max_speakers"} <= info.data.keys():
+            # Nothing to check, or a limit that is wrong itself, which has its own error.
+            return exact
+        low, high = info.data["min_speakers"], info.data["max_speakers"]
+        if not (low or 1) <= exact <= (high or exact):
             raise ValueError(f"{exact} lies outside min_speakers: {low} to max_speakers: {high}")
         return exact
 
@@ -178,20 +181,21 @@ class InferenceConfig(BaseModel):
         try:
             config = cls.model_validate(known)
         except ValidationError as error:
-            first, *others = (_invalid_request(problem) for problem in error.errors())
-            message = "; ".join([first.message, *map(str, others)])
-            raise InvalidRequest(first.field, first.code, message) from None
+            (field, code, message), *others = map(_describe, error.errors())
+            more = [f"{other_field}: {other_message}" for other_field, _, other_message in others]
+            raise InvalidRequest(field, code, "; ".join([message, *more])) from None
         return config, [f"parameters: unknown parameter {name!r} was ignored" for name in unknown]
 
 
-def _invalid_request(problem: ErrorDetails) -> InvalidRequest:
+def _describe(problem: ErrorDetails) -> tuple[str, str, str]:
+    """The field, code and message of `InvalidRequest` for one of pydantic's errors."""
     field = f"parameters.{problem['loc'][0]}"
     if problem["type"] == "value_error":
         # Of a validator above: it has said what was given.
-        return InvalidRequest(field, "invalid_value", str(problem["ctx"]["error"]))
+        return field, "invalid_value", str(problem["ctx"]["error"])
     is_type = problem["type"].endswith(("_type", "_parsing", "_from_float"))
     given = repr(problem["input"])
     if len(given) > MAX_QUOTE_CHARACTERS:
         given = given[:MAX_QUOTE_CHARACTERS] + "…"
     code = "invalid_type" if is_type else "invalid_value"
-    return InvalidRequest(field, code, f"{problem['msg']} (got {given})")
+    return field, code, f"{problem['msg']} (got {given})"

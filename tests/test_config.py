@@ -79,6 +79,22 @@ def test_several_wrong_parameters_are_all_named():
     ]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "wrong"),
+    [
+        ({"min_speakers": 4, "max_speakers": 2}, "min_speakers: 4 is more than max_speakers: 2; "),
+        ({"min_speakers": 0, "max_speakers": 2}, "min_speakers: Input should be greater than"),
+        ({"min_speakers": 4, "max_speakers": 0}, "max_speakers: Input should be greater than"),
+    ],
+)
+def test_a_number_of_speakers_is_not_checked_against_wrong_limits(
+    bounds: dict[str, int], wrong: str
+):
+    error = refused({"num_speakers": 3, **bounds})
+    assert str(error).startswith(f"parameters.{wrong}")
+    assert "num_speakers" not in str(error)
+
+
 @pytest.mark.parametrize("parameters", [[1, 2], "batch_size=3", 7])
 def test_parameters_that_are_no_object_are_refused(parameters: object):
     error = refused(parameters)
