@@ -11,6 +11,9 @@ from speech_endpoint.transcript import Segment, Transcript, Turn, Word
 
 JsonObject = dict[str, Any]
 
+STATS_IN_TIMINGS = frozenset({"steps", "tokens", "acceptance_rate", "tokens_per_step"})
+"""Counts and ratios that used to be in `timings`; until the next release they are in both."""
+
 
 def to_json(transcript: Transcript, config: InferenceConfig) -> JsonObject:
     """`transcript` in plain types (no tuples), ready for any JSON serialiser.
@@ -36,8 +39,8 @@ def to_json(transcript: Transcript, config: InferenceConfig) -> JsonObject:
         answer["content"] = render(transcript, config.response_format)
     timings = {name: _rounded(seconds) for name, seconds in transcript.timings_s.items()}
     stats = {name: round(value, 3) for name, value in transcript.stats.items()}
-    # Counts and ratios used to be in `timings`; until the next release they are in both.
-    answer["timings"] = timings | stats
+    moved = {name: value for name, value in stats.items() if name in STATS_IN_TIMINGS}
+    answer["timings"] = timings | moved
     answer["stats"] = stats
     return answer
 
@@ -79,10 +82,10 @@ def _timestamp(part: Word | Segment | Turn) -> list[float]:
 
 
 def _rounded(seconds: float) -> float:
-    """To milliseconds, as Python's own float: NumPy's would round otherwise."""
+    """Round to milliseconds, as a Python float: one of NumPy's rounds differently."""
     return round(float(seconds), 3)
 
 
 def _present(**fields: Any) -> JsonObject:
-    """The fields that have a value: what is not known has no key."""
+    """The fields that have a value; unknown ones have no key."""
     return {name: value for name, value in fields.items() if value is not None}

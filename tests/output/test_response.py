@@ -28,7 +28,7 @@ CALL = Transcript(
     duration_s=30.00049,
     warnings=("one",),
     timings_s={"decode": 0.12345, "total": 5.0},
-    stats={"steps": 40, "acceptance_rate": 0.51239},
+    stats={"steps": 40, "fallbacks": 2, "acceptance_rate": 0.51239},
 )
 
 
@@ -78,7 +78,7 @@ def test_an_answer_with_words_is_complete():
         "duration": 30.0,
         "warnings": ["one"],
         "timings": {"decode": 0.123, "total": 5.0, "steps": 40, "acceptance_rate": 0.512},
-        "stats": {"steps": 40, "acceptance_rate": 0.512},
+        "stats": {"steps": 40, "fallbacks": 2, "acceptance_rate": 0.512},
     }
     assert list(given["chunks"][0]) == ["text", "timestamp", "speaker", "language", "words"]
 
