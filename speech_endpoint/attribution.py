@@ -71,16 +71,13 @@ def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
     labelled = [
         (str(channel), segment) for channel, part in enumerate(channels) for segment in part
     ]
-    placed = [
-        (n, replace(word, speaker=label))
-        for n, (label, segment) in enumerate(labelled)
-        for word in segment.words
+    spoken = [
+        (n, label, word) for n, (label, segment) in enumerate(labelled) for word in segment.words
     ]
-    placed.sort(key=lambda pair: pair[1].start)
+    spoken.sort(key=lambda each: each[2].start)
+    placed = [(n, replace(word, speaker=label)) for n, label, word in spoken]
     talking = _coverage_by_speaker(
-        SpeakerTurn(label, word.start, word.end)
-        for label, segment in labelled
-        for word in segment.words
+        SpeakerTurn(label, word.start, word.end) for _, label, word in spoken
     )
     speaker_turns = [
         SpeakerTurn(label, interval.start, interval.end)
@@ -165,7 +162,7 @@ def _named(
     """Name the speakers, then cut segments and group turns.
 
     Args:
-        segments: whose language and scores the words' segments carry on.
+        segments: the segments to cut, whose parts keep their language and scores.
         placed: in order, labelled words, each with the index of its segment.
         speaker_turns: in order, under the same labels; where they overlap, so do the turns.
     """
@@ -199,7 +196,8 @@ def _group_turns(words: Iterable[Word], speaker_turns: Iterable[SpeakerTurn]) ->
     crosstalk = Coverage(simultaneous(_coverage_by_speaker(speaker_turns).values()))
     turns = []
     for speaker, run in groupby(words, key=lambda word: word.speaker):
-        turn = Turn(speaker or DEFAULT_SPEAKER, tuple(run))
+        assert speaker is not None, "every word has been given a speaker"
+        turn = Turn(speaker, tuple(run))
         overlap = crosstalk.covered_s(turn.start, turn.end) > MIN_OVERLAP_S
         turns.append(replace(turn, overlap=overlap))
     return tuple(turns)
