@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from paths import REPOSITORY
@@ -23,15 +29,49 @@ def test_asr_alone_does_not_import_pyannote() -> None:
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=True)
 
 
-def test_a_model_that_is_nowhere_is_named() -> None:
-    from handler import EndpointHandler
+@pytest.fixture
+def hub(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The address of a Hub that answers every request with the status in `request.param`."""
 
-    patch = pytest.MonkeyPatch()
-    patch.setenv("ASR_MODEL", "nobody/no-such-model")
-    patch.setenv("HF_TOKEN", "hf_verysecret")
-    try:
-        with pytest.raises(RuntimeError, match="nobody/no-such-model") as caught:
-            EndpointHandler(str(REPOSITORY))
-        assert "verysecret" not in str(caught.value)
-    finally:
-        patch.undo()
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(request.param)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        do_HEAD = do_GET  # noqa: N815
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("hub", [404, 401], indirect=True)
+def test_a_model_that_the_hub_does_not_give_is_named_and_the_token_is_not(
+    hub: str, tmp_path: Path
+) -> None:
+    environment = os.environ | {
+        "ASR_MODEL": "nobody/no-such-model",
+        "HF_TOKEN": "hf_verysecret",
+        "HF_ENDPOINT": hub,
+        "HF_HOME": str(tmp_path),
+        "NO_PROXY": "127.0.0.1",
+    }
+    script = "from handler import EndpointHandler; EndpointHandler('.')"
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert re.search(r"^\S*ModelUnavailable: .*'nobody/no-such-model'", ended.stderr, re.MULTILINE)
+    assert "verysecret" not in ended.stdout + ended.stderr
