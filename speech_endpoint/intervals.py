@@ -25,7 +25,7 @@ def merge(intervals: Iterable[Interval], max_gap_s: float = 0.0) -> list[Interva
 
     Args:
         intervals: in order of their starts; they may overlap.
-        max_gap_s: those that touch are one at 0.
+        max_gap_s: 0 joins only intervals that touch or overlap.
     """
     merged: list[Interval] = []
     for interval in intervals:

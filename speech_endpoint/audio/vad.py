@@ -1,7 +1,7 @@
 """Where there is speech: Silero VAD (https://github.com/snakers4/silero-vad, MIT), run in parallel.
 
-Only the weights of the package's safetensors file are read; those of its TorchScript and ONNX
-models are others. Importing the package would set PyTorch to one thread for the whole process.
+Only the package's safetensors file is read, whose weights differ from those of its TorchScript and
+ONNX models. Importing the package would set PyTorch to one thread for the whole process.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FRAME_SAMPLES = 512
 CONTEXT_SAMPLES = 64
 FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 # The LSTM runs over rows of 16 s side by side instead of one after the other. Each row starts 2 s
-# early to warm up the LSTM's state, which reaches further back: of ten minutes of speech, 0.4 % of
-# the frames fall on the other side of SPEECH_THRESHOLD than in a single run (0.2 % with 16 s).
+# early to warm up the LSTM's state, which reaches further back: in ten minutes of speech, 0.4 % of
+# the frames are classified differently from a single run by SPEECH_THRESHOLD (0.2 % with 16 s).
 ROW_FRAMES = 512
 WARMUP_FRAMES = 64
 # Rows run in blocks of four minutes, so that memory does not grow with the recording.

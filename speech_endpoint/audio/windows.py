@@ -126,7 +126,10 @@ def _append(spans: Sequence[Interval], segment: Interval) -> list[Interval]:
 def _split_long(
     segments: Sequence[Interval], probabilities: Probabilities, max_s: float
 ) -> list[Interval]:
-    """The segments, each longer than `max_s` cut in its parts' second halves."""
+    """Cut each segment longer than `max_s` where speech is least likely.
+
+    Every cut lies between `max_s / 2` and `max_s` after the segment's start or its previous cut.
+    """
     parts: list[Interval] = []
     for segment in segments:
         start = segment.start
