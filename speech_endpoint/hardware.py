@@ -41,17 +41,17 @@ def map_on_threads(
     Returns:
         The results, in the order of `items`.
     """
-    num_threads = torch.get_num_threads()
-    if device.type != "cpu" or num_threads == 1:
+    n_threads = torch.get_num_threads()
+    if device.type != "cpu" or n_threads == 1:
         return [function(item) for item in items]
     try:
         with ThreadPoolExecutor(
-            num_threads, initializer=torch.set_num_threads, initargs=(1,)
+            n_threads, initializer=torch.set_num_threads, initargs=(1,)
         ) as pool:
             return list(pool.map(function, items))
     finally:
         # New threads start with the number that was set last anywhere in the process.
-        torch.set_num_threads(num_threads)
+        torch.set_num_threads(n_threads)
 
 
 def balanced_batch_size(count: int, max_size: int) -> int:
@@ -61,9 +61,9 @@ def balanced_batch_size(count: int, max_size: int) -> int:
         count: how many items there are, at least 1.
         max_size: the largest batch.
     """
-    num_threads = torch.get_num_threads()
-    batches_per_worker = math.ceil(count / (max_size * num_threads))
-    return math.ceil(count / (batches_per_worker * num_threads))
+    n_threads = torch.get_num_threads()
+    batches_per_worker = math.ceil(count / (max_size * n_threads))
+    return math.ceil(count / (batches_per_worker * n_threads))
 
 
 def trim_heap() -> None:

@@ -25,7 +25,7 @@ MIN_CLUSTER_SIZE, MIN_CLUSTER_SHARE = 12, 0.1
 def cluster_members(
     vectors: np.ndarray,
     chunks: np.ndarray,
-    num_chunks: int,
+    n_chunks: int,
     exact: int | None,
     min_clusters: int,
     max_clusters: int,
@@ -35,7 +35,7 @@ def cluster_members(
     Args:
         vectors: (n, dimension), unit length.
         chunks: (n,), the chunk of each.
-        num_chunks: chunks of the recording.
+        n_chunks: chunks of the recording.
         exact: how many clusters are wanted, if known.
         min_clusters: at least so many, where `exact` is None.
         max_clusters: at most so many.
@@ -45,7 +45,7 @@ def cluster_members(
         that are too small to be a speaker are in none.
     """
     groups = _near_duplicates(vectors)
-    merges, sizes = _agglomerate(vectors, chunks, num_chunks, groups)
+    merges, sizes = _agglomerate(vectors, chunks, n_chunks, groups)
     largest_min_size = min(MIN_CLUSTER_SIZE, max(1, round(MIN_CLUSTER_SHARE * len(vectors))))
     natural_merges = next(
         (n for n, (*_, distance) in enumerate(merges) if distance > SAME_SPEAKER_DISTANCE),
@@ -53,9 +53,9 @@ def cluster_members(
     )
     natural = int((sizes[natural_merges] >= largest_min_size).sum()) or 1
     target = exact or max(min_clusters, min(max_clusters, natural))
-    num_merges, min_size = _best_partition(sizes, target, natural_merges, largest_min_size)
+    n_merges, min_size = _best_partition(sizes, target, natural_merges, largest_min_size)
     members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-    for into, absorbed, _ in merges[:num_merges]:
+    for into, absorbed, _ in merges[:n_merges]:
         members[into] = np.concatenate([members[into], members[absorbed]])
         members[absorbed] = members[absorbed][:0]
     large_enough = [indices for indices in members if len(indices) >= min_size]
@@ -78,24 +78,24 @@ def _best_partition(
     """
 
     def cost(choice: tuple[int, int]) -> tuple[int, int, int]:
-        num_merges, min_size = choice
-        num_speakers = int((sizes[num_merges] >= min_size).sum())
-        return abs(num_speakers - target), abs(num_merges - natural_merges), -min_size
+        n_merges, min_size = choice
+        n_speakers = int((sizes[n_merges] >= min_size).sum())
+        return abs(n_speakers - target), abs(n_merges - natural_merges), -min_size
 
     return min(product(range(len(sizes)), range(1, largest_min_size + 1)), key=cost)
 
 
 def _near_duplicates(vectors: np.ndarray) -> np.ndarray:
     """(n,), a group number for each vector: chunks overlap, so most vectors have near twins."""
-    groups, num_groups = np.zeros(len(vectors), dtype=int), 0
+    groups, n_groups = np.zeros(len(vectors), dtype=int), 0
     for first in range(0, len(vectors), LINKAGE_BATCH):
         batch = vectors[first : first + LINKAGE_BATCH]
         numbers = np.zeros(1, dtype=int)
         if len(batch) > 1:
             tree = linkage(batch, method="average", metric="cosine")
             numbers = fcluster(tree, NEAR_DUPLICATE_DISTANCE, "distance") - 1
-        groups[first : first + len(batch)] = num_groups + numbers
-        num_groups += numbers.max() + 1
+        groups[first : first + len(batch)] = n_groups + numbers
+        n_groups += numbers.max() + 1
     return groups
 
 
@@ -103,13 +103,13 @@ class _Groups:
     """Groups of vectors and where they occur, while they are merged."""
 
     def __init__(
-        self, vectors: np.ndarray, chunks: np.ndarray, num_chunks: int, groups: np.ndarray
+        self, vectors: np.ndarray, chunks: np.ndarray, n_chunks: int, groups: np.ndarray
     ) -> None:
-        num_groups = groups.max() + 1
+        n_groups = groups.max() + 1
         self.sizes = np.bincount(groups).astype(float)
-        self.centroid_sums = np.zeros((num_groups, vectors.shape[1]))
+        self.centroid_sums = np.zeros((n_groups, vectors.shape[1]))
         np.add.at(self.centroid_sums, groups, vectors)
-        self.chunk_presence = np.zeros((num_groups, num_chunks), dtype=np.float32)
+        self.chunk_presence = np.zeros((n_groups, n_chunks), dtype=np.float32)
         self.chunk_presence[groups, chunks] = 1
 
     def __len__(self) -> int:
@@ -137,21 +137,21 @@ class _Groups:
 
 
 def _agglomerate(
-    vectors: np.ndarray, chunks: np.ndarray, num_chunks: int, group_numbers: np.ndarray
+    vectors: np.ndarray, chunks: np.ndarray, n_chunks: int, group_numbers: np.ndarray
 ) -> tuple[list[tuple[int, int, float]], np.ndarray]:
     """Merge the closest two groups until one is left.
 
     Args:
         vectors: (n, dimension), unit length.
         chunks: (n,), the chunk of each.
-        num_chunks: chunks of the recording.
+        n_chunks: chunks of the recording.
         group_numbers: (n,), the group of each.
 
     Returns:
         The merges (into, absorbed, distance), and (merges + 1, groups), the groups' sizes before
         the first merge and after each.
     """
-    groups = _Groups(vectors, chunks, num_chunks, group_numbers)
+    groups = _Groups(vectors, chunks, n_chunks, group_numbers)
     distance_matrix = np.stack([groups.distances(group) for group in range(len(groups))])
     merges, sizes = [], [groups.sizes.copy()]
     for _ in range(len(groups) - 1):

@@ -1,6 +1,6 @@
-"""Speaker change detection: local speakers who are several people, cut where the next one begins.
+"""Speaker change detection: local speakers who are several speakers, cut where one follows another.
 
-Segmentation tells apart people who talk at the same time, but often takes two similar readers or
+Segmentation tells apart speakers who talk at the same time, but often takes two similar readers or
 callers, one after the other, for one local speaker. Where the embeddings of what a local speaker
 says before and after a moment differ, somebody else has begun: change detection as in Chen and
 Gopalakrishnan, "Speaker, environment and channel change detection and clustering via the Bayesian
@@ -32,7 +32,7 @@ GRID_S = 0.2
 # Speakers change at pauses: a cut is moved into the nearest pause within this distance.
 MAX_PAUSE_DISTANCE_S = 0.5
 MIN_PAUSE_S = 0.1
-# More people than this in one local speaker of one chunk (10 s) are not told apart.
+# More speakers than this in one local speaker of one chunk (10 s) are not told apart.
 MAX_SUBTRACKS = 3
 
 Embed = Callable[[Tensor], Tensor]
@@ -56,7 +56,7 @@ def detect_changes(
     frames_per_s: int,
     embed: Embed,
 ) -> list[list[list[SpeakerChange]]]:
-    """Find where the local speakers of every chunk become other people; chunks run in parallel.
+    """Find where the local speakers of every chunk become other speakers; chunks run in parallel.
 
     Args:
         features: (frames, channels), frame features of the section that the chunks lie in.
@@ -85,7 +85,7 @@ def detect_changes(
 def speaker_changes(
     features: Tensor, non_overlapped: Tensor, frames_per_s: int, embed: Embed
 ) -> list[list[SpeakerChange]]:
-    """Find where each local speaker of a chunk becomes another person.
+    """Find where each local speaker of a chunk becomes another speaker.
 
     Args:
         features: (frames, channels), float32, frame features with means near zero; a whole number
@@ -119,7 +119,7 @@ def speaker_changes(
         ]
 
     return [
-        _strongest(changes_between(0, sides.num_steps, speaker))
+        _strongest(changes_between(0, sides.n_steps, speaker))
         for speaker in range(non_overlapped.shape[1])
     ]
 
@@ -130,7 +130,7 @@ class _GridStatistics:
     def __init__(self, features: Tensor, non_overlapped: Tensor, step_frames: int) -> None:
         steps = features.unflatten(0, (-1, step_frames))
         active = non_overlapped.unflatten(0, (-1, step_frames))
-        self.num_steps = len(steps)
+        self.n_steps = len(steps)
         self._counts = _cumulative(active.sum(dim=1))
         self._sums = _cumulative(active.mT @ steps)
         self._squares = _cumulative(active.mT @ steps.square())
@@ -166,7 +166,7 @@ def split_at_changes(
     times: np.ndarray,
     changes: Sequence[Sequence[Sequence[SpeakerChange]]],
 ) -> np.ndarray:
-    """Give every person among the local speakers a sub-track.
+    """Give every speaker within a local speaker a sub-track.
 
     Args:
         active: (chunks, frames, speakers), 1 where a local speaker is active.

@@ -31,21 +31,21 @@ def unfold_chunks(signal: Tensor, size: int, hop: int, count: int) -> Tensor:
     return padded.unfold(-1, size, hop)[:, :count].transpose(0, 1)
 
 
-def count_chunks(num_samples: int, size: int, hop: int) -> int:
+def count_chunks(n_samples: int, size: int, hop: int) -> int:
     """How many chunks cover a signal, the last of them possibly only in part; at least 1."""
-    return 1 + max(0, ceil((num_samples - size) / hop))
+    return 1 + max(0, ceil((n_samples - size) / hop))
 
 
-def section_starts(num_chunks: int, section_chunks: int) -> Iterator[int]:
+def section_starts(n_chunks: int, section_chunks: int) -> Iterator[int]:
     """The first chunk of each section; between sections, freed memory goes back to the system."""
-    for first in range(0, num_chunks, section_chunks):
+    for first in range(0, n_chunks, section_chunks):
         yield first
-        if num_chunks > section_chunks:
+        if n_chunks > section_chunks:
             trim_heap()
 
 
 def unfold_sections(
-    signal: Tensor, size: int, hop: int, num_chunks: int, section_chunks: int
+    signal: Tensor, size: int, hop: int, n_chunks: int, section_chunks: int
 ) -> Iterator[Tensor]:
     """Cut the chunks of a signal, at most `section_chunks` at a time.
 
@@ -53,13 +53,13 @@ def unfold_sections(
         signal: (channels, n).
         size: length of a chunk.
         hop: distance from the start of one chunk to the start of the next.
-        num_chunks: chunks in all.
+        n_chunks: chunks in all.
         section_chunks: chunks per section.
 
     Yields:
         (chunks of the section, channels, size), as `unfold_chunks` returns them.
     """
-    for first in section_starts(num_chunks, section_chunks):
-        count = min(section_chunks, num_chunks - first)
+    for first in section_starts(n_chunks, section_chunks):
+        count = min(section_chunks, n_chunks - first)
         section = signal[:, first * hop : (first + count - 1) * hop + size]
         yield unfold_chunks(section, size, hop, count)

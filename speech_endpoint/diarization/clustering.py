@@ -1,4 +1,4 @@
-"""Which local speakers, of which chunks, are the same person."""
+"""Which local speakers, of which chunks, are the same speaker."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class CoOccurrenceClustering(BaseClustering):
 
     expects_num_clusters = False
 
-    def __init__(self, num_local_speakers: int) -> None:
+    def __init__(self, n_local_speakers: int) -> None:
         """Make a clustering for the columns that `local_tracks.join_subtracks` returns.
 
         Args:
-            num_local_speakers: how many speakers the segmentation tells apart in a chunk.
+            n_local_speakers: how many speakers the segmentation tells apart in a chunk.
         """
         super().__init__(metric="cosine", constrained_assignment=True)
-        self.num_local_speakers = num_local_speakers
+        self.n_local_speakers = n_local_speakers
 
     def __call__(
         self,
@@ -47,7 +47,7 @@ class CoOccurrenceClustering(BaseClustering):
     ) -> Assignment:
         """Assign every column of every chunk to a cluster.
 
-        A sub-track is clustered as if it came from a chunk of its own: it may be the same person
+        A sub-track is clustered as if it came from a chunk of its own: it may be the same speaker
         as any sub-track of another number.
 
         Args:
@@ -62,13 +62,13 @@ class CoOccurrenceClustering(BaseClustering):
             (clusters, dimension). A cluster of -2 means: more local speakers than clusters.
         """
         chunks, frames, columns = segmentations.data.shape
-        num_speakers = self.num_local_speakers
-        tracks = split_columns(segmentations.data, num_speakers, axis=2)
-        subtrack_embeddings = split_columns(embeddings, num_speakers, axis=1)
+        n_speakers = self.n_local_speakers
+        tracks = split_columns(segmentations.data, n_speakers, axis=2)
+        subtrack_embeddings = split_columns(embeddings, n_speakers, axis=1)
         clusters, similarities, centroids = self._cluster(
-            subtrack_embeddings.reshape(-1, num_speakers, embeddings.shape[2]),
-            tracks.any(axis=1).reshape(-1, num_speakers),
-            _non_overlapped_frames(tracks).reshape(-1, num_speakers) / frames,
+            subtrack_embeddings.reshape(-1, n_speakers, embeddings.shape[2]),
+            tracks.any(axis=1).reshape(-1, n_speakers),
+            _non_overlapped_frames(tracks).reshape(-1, n_speakers) / frames,
             (num_clusters, min_clusters, max_clusters),
         )
         return (

@@ -23,8 +23,8 @@ from speech_endpoint.diarization.chunks import unfold_chunks
 from speech_endpoint.hardware import balanced_batch_size, has_bfloat16, map_on_threads
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
-FBANK_HOP = SAMPLE_RATE_HZ // 100
-FBANK_LENGTH = SAMPLE_RATE_HZ // 40
+FBANK_HOP_SAMPLES = SAMPLE_RATE_HZ // 100
+FBANK_LENGTH_SAMPLES = SAMPLE_RATE_HZ // 40
 # The network's frames; it halves the rate of the filter banks.
 FRAMES_PER_S = 50
 # Filter bank frames (10 ms) of a block, and of the context on either side. CAM++ uses a global
@@ -34,7 +34,7 @@ BLOCKS_PER_BATCH = 4
 CHUNKS_PER_BATCH = 32
 # Fewer frames of speech than this have no embedding.
 MIN_FRAMES = 3
-MIN_SAMPLES = 2 * (MIN_FRAMES - 1) * FBANK_HOP + FBANK_LENGTH
+MIN_SAMPLES = 2 * (MIN_FRAMES - 1) * FBANK_HOP_SAMPLES + FBANK_LENGTH_SAMPLES
 
 
 class SpeakerEmbedder:
@@ -84,7 +84,7 @@ class SpeakerEmbedder:
                 f"{len(waveform)} samples are too few to embed a speaker; at least {MIN_SAMPLES}"
                 " are needed"
             )
-        features = self.frame_features(waveform, 0, ceil(len(waveform) / FBANK_HOP))
+        features = self.frame_features(waveform, 0, ceil(len(waveform) / FBANK_HOP_SAMPLES))
         mask = np.ones((1, len(features), 1), np.uint8)
         offset = features.mean(dim=0, dtype=torch.float32)
         embedding = torch.from_numpy(self.pool(features, offset, mask, hop=len(features))[0, 0])
@@ -102,16 +102,18 @@ class SpeakerEmbedder:
         Returns:
             (frames, channels) at 50 Hz; `count` of them, fewer where the recording ends.
         """
-        start = 2 * first * FBANK_HOP
-        fbank_frames = max(1, 1 + (len(waveform) - start - FBANK_LENGTH) // FBANK_HOP)
-        num_blocks = ceil(min(fbank_frames, 2 * count) / BLOCK_FRAMES)
-        padded = _with_context(waveform, start, num_blocks)
-        batch_size = balanced_batch_size(num_blocks, BLOCKS_PER_BATCH)
+        start = 2 * first * FBANK_HOP_SAMPLES
+        fbank_frames = max(
+            1, 1 + (len(waveform) - start - FBANK_LENGTH_SAMPLES) // FBANK_HOP_SAMPLES
+        )
+        n_blocks = ceil(min(fbank_frames, 2 * count) / BLOCK_FRAMES)
+        padded = _with_context(waveform, start, n_blocks)
+        batch_size = balanced_batch_size(n_blocks, BLOCKS_PER_BATCH)
 
         @torch.inference_mode()
         def features_of_batch(first_block: int) -> Tensor:
-            num_samples = _num_samples(min(batch_size, num_blocks - first_block))
-            samples = padded[first_block * BLOCK_FRAMES * FBANK_HOP :][:num_samples]
+            n_samples = _n_samples(min(batch_size, n_blocks - first_block))
+            samples = padded[first_block * BLOCK_FRAMES * FBANK_HOP_SAMPLES :][:n_samples]
             fbank = _fbank(samples).unfold(0, BLOCK_FRAMES + 2 * CONTEXT_FRAMES, BLOCK_FRAMES)
             blocks = fbank.transpose(1, 2)
             blocks = (blocks - blocks.mean(dim=1, keepdim=True)).to(self.device)
@@ -120,7 +122,7 @@ class SpeakerEmbedder:
             without_context = slice(CONTEXT_FRAMES // 2, (CONTEXT_FRAMES + BLOCK_FRAMES) // 2)
             return features[..., without_context].transpose(1, 2).flatten(0, 1)
 
-        batches = map_on_threads(features_of_batch, range(0, num_blocks, batch_size), self.device)
+        batches = map_on_threads(features_of_batch, range(0, n_blocks, batch_size), self.device)
         return torch.cat(batches)[: min(count, ceil(fbank_frames / 2))]
 
     def embed_statistics(self, offset: Tensor, statistics: Tensor) -> Tensor:
@@ -161,32 +163,32 @@ class SpeakerEmbedder:
 
     def _pool_batch(self, section: Tensor, offset: Tensor, masks: Tensor, hop: int) -> Tensor:
         """As `pool` does, for a few chunks and features less `offset`, all at once."""
-        num_chunks, size, _ = masks.shape
+        n_chunks, size, _ = masks.shape
         is_recorded = torch.ones(1, len(section), device=section.device)
         weights = masks.float().to(section.device)
-        weights = weights * unfold_chunks(is_recorded, size, hop, num_chunks)[:, 0, :, None]
+        weights = weights * unfold_chunks(is_recorded, size, hop, n_chunks)[:, 0, :, None]
         count = weights.sum(dim=1).unsqueeze(1)
-        total = unfold_chunks(section.T, size, hop, num_chunks) @ weights
-        squares = unfold_chunks(section.T.square(), size, hop, num_chunks) @ weights
+        total = unfold_chunks(section.T, size, hop, n_chunks) @ weights
+        squares = unfold_chunks(section.T.square(), size, hop, n_chunks) @ weights
         statistics = torch.cat(mean_and_deviation(count, total, squares), dim=1).transpose(1, 2)
         embeddings = self.embed_statistics(offset, statistics.flatten(0, 1))
         too_few = count.transpose(1, 2) < MIN_FRAMES
-        return embeddings.view(num_chunks, -1, self.dimension).masked_fill(too_few, torch.nan)
+        return embeddings.view(n_chunks, -1, self.dimension).masked_fill(too_few, torch.nan)
 
 
-def _num_samples(num_blocks: int) -> int:
+def _n_samples(n_blocks: int) -> int:
     """Samples of so many blocks of filter banks, with the context on either side."""
-    num_frames = num_blocks * BLOCK_FRAMES + 2 * CONTEXT_FRAMES
-    return (num_frames - 1) * FBANK_HOP + FBANK_LENGTH
+    n_frames = n_blocks * BLOCK_FRAMES + 2 * CONTEXT_FRAMES
+    return (n_frames - 1) * FBANK_HOP_SAMPLES + FBANK_LENGTH_SAMPLES
 
 
-def _with_context(waveform: Waveform, start: int, num_blocks: int) -> Tensor:
+def _with_context(waveform: Waveform, start: int, n_blocks: int) -> Tensor:
     """(samples,), blocks from the sample `start` on, with the context on either side.
 
     Mirrored beyond the ends of the recording: digital silence would bend the means.
     """
-    begin = start - CONTEXT_FRAMES * FBANK_HOP
-    end = begin + _num_samples(num_blocks)
+    begin = start - CONTEXT_FRAMES * FBANK_HOP_SAMPLES
+    end = begin + _n_samples(n_blocks)
     missing = (max(0, -begin), max(0, end - len(waveform)))
     return torch.from_numpy(np.pad(waveform[max(0, begin) : end], missing, mode="symmetric"))
 

@@ -2,7 +2,7 @@
 
 A local speaker is one that the segmentation tells apart within a chunk. Change detection cuts it
 into sub-tracks, each to be clustered by itself. pyannote knows one axis of speakers; on it,
-`column = subtrack * num_speakers + speaker`, which these two functions alone know:
+`column = subtrack * n_speakers + speaker`, which these two functions alone know:
 
     (..., subtracks, speakers, ...)  --join_subtracks-->  (..., columns, ...)
     (..., columns, ...)  --split_columns-->  (..., subtracks, speakers, ...)
@@ -16,15 +16,15 @@ import numpy as np
 def join_subtracks(tracks: np.ndarray, axis: int) -> np.ndarray:
     """Merge the axes `axis` (sub-tracks) and `axis + 1` (local speakers) into one of columns."""
     shape = tracks.shape
-    num_columns = shape[axis] * shape[axis + 1]
-    return tracks.reshape(*shape[:axis], num_columns, *shape[axis + 2 :])
+    n_columns = shape[axis] * shape[axis + 1]
+    return tracks.reshape(*shape[:axis], n_columns, *shape[axis + 2 :])
 
 
-def split_columns(columns: np.ndarray, num_speakers: int, axis: int) -> np.ndarray:
-    """Split the axis `axis` of columns into one of sub-tracks and one of `num_speakers`."""
+def split_columns(columns: np.ndarray, n_speakers: int, axis: int) -> np.ndarray:
+    """Split the axis `axis` of columns into one of sub-tracks and one of `n_speakers`."""
     shape = columns.shape
-    num_subtracks = shape[axis] // num_speakers
-    return columns.reshape(*shape[:axis], num_subtracks, num_speakers, *shape[axis + 1 :])
+    n_subtracks = shape[axis] // n_speakers
+    return columns.reshape(*shape[:axis], n_subtracks, n_speakers, *shape[axis + 1 :])
 
 
 def non_overlapped(active: np.ndarray) -> np.ndarray:

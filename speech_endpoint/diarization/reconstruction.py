@@ -28,8 +28,8 @@ def reconstruct(
         (frames of the recording, speakers), 0 or 1.
     """
     # As in pyannote: where more speak at once than there are clusters, an unknown speaker is added.
-    num_speakers = max(hard_clusters.max() + 1, count.data.max())
-    votes = _votes(segmentations, hard_clusters, count, num_speakers)
+    n_speakers = max(hard_clusters.max() + 1, count.data.max())
+    votes = _votes(segmentations, hard_clusters, count, n_speakers)
     discrete = np.zeros(votes.shape, np.uint8)
     all_frames = np.arange(len(votes))
     for rank in range(count.data.max()):
@@ -43,14 +43,14 @@ def _votes(
     segmentations: SlidingWindowFeature,
     hard_clusters: np.ndarray,
     count: SlidingWindowFeature,
-    num_speakers: int,
+    n_speakers: int,
 ) -> np.ndarray:
     """(frames of the recording, speakers), float32: the sum of the chunks' smoothed votes."""
     frames = count.sliding_window
-    votes = np.zeros((len(count.data), num_speakers), np.float32)
+    votes = np.zeros((len(count.data), n_speakers), np.float32)
     for clusters, (chunk, segmentation) in zip(hard_clusters, segmentations, strict=True):
         active = np.stack(
-            [segmentation[:, clusters == speaker].any(axis=1) for speaker in range(num_speakers)],
+            [segmentation[:, clusters == speaker].any(axis=1) for speaker in range(n_speakers)],
             axis=1,
         )
         first = frames.closest_frame(chunk.start + frames.duration / 2)

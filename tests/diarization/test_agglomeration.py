@@ -14,21 +14,21 @@ pytestmark = pytest.mark.pure
 DIMENSION = 16
 
 
-def voice(person: int, seed: int = 0, noise: float = 0.05) -> np.ndarray:
-    """(dimension,): a direction for each person, and a little noise."""
+def embedding_of(speaker: int, seed: int = 0, noise: float = 0.05) -> np.ndarray:
+    """(dimension,): a direction for each speaker, and a little noise."""
     random = np.random.default_rng(seed)
-    return np.eye(DIMENSION)[person] + noise * random.standard_normal(DIMENSION)
+    return np.eye(DIMENSION)[speaker] + noise * random.standard_normal(DIMENSION)
 
 
 def alike(co_occur: bool) -> list[np.ndarray]:
-    """Members of clusters of two voices a little closer than SAME_SPEAKER_DISTANCE."""
+    """Members of clusters of two speakers a little closer than SAME_SPEAKER_DISTANCE."""
     cosine = 1 - SAME_SPEAKER_DISTANCE + 0.05
-    voices = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]])
+    directions = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]])
     chunks = np.repeat(np.arange(20), 2) if co_occur else np.arange(40)
-    return cluster_members(np.tile(voices, (20, 1)), chunks, 40, None, 1, 40)
+    return cluster_members(np.tile(directions, (20, 1)), chunks, 40, None, 1, 40)
 
 
-def test_similar_voices_are_one_speaker_unless_they_occur_in_the_same_chunks():
+def test_similar_embeddings_are_one_speaker_unless_they_occur_in_the_same_chunks():
     assert len(alike(co_occur=False)) == 1
     assert sorted(map(len, alike(co_occur=True))) == [20, 20]
 
@@ -40,11 +40,11 @@ def test_similar_voices_are_one_speaker_unless_they_occur_in_the_same_chunks():
     st.integers(0, 2**16),
 )
 @settings(deadline=None, max_examples=60)
-def test_limits_hold_and_members_are_disjoint(people, min_clusters, extra, seed):
-    vectors = np.stack([voice(person, seed + n) for n, person in enumerate(people)])
+def test_limits_hold_and_members_are_disjoint(speakers, min_clusters, extra, seed):
+    vectors = np.stack([embedding_of(speaker, seed + n) for n, speaker in enumerate(speakers)])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     n = len(vectors)
-    low = min(min_clusters, len(set(people)))
+    low = min(min_clusters, len(set(speakers)))
     high = low + extra
     members = cluster_members(vectors, np.arange(n), n, low if low == high else None, low, high)
     assert low <= len(members) <= high

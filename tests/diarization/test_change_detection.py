@@ -1,4 +1,4 @@
-"""Where a local speaker becomes another person: with embeddings that can be told by hand."""
+"""Where a local speaker becomes another speaker: with embeddings that can be told by hand."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ def means(statistics: torch.Tensor) -> torch.Tensor:
     return statistics[:, : statistics.shape[1] // 2]
 
 
-def features_of(people: list[int]) -> torch.Tensor:
-    """(n, 8): a direction for each person, and a little noise."""
-    noise = np.random.default_rng(0).standard_normal((len(people), 8)) * 0.1
-    return torch.from_numpy((np.eye(8)[people] + noise).astype(np.float32))
+def features_of(speakers: list[int]) -> torch.Tensor:
+    """(n, 8): a direction for each speaker, and a little noise."""
+    noise = np.random.default_rng(0).standard_normal((len(speakers), 8)) * 0.1
+    return torch.from_numpy((np.eye(8)[speakers] + noise).astype(np.float32))
 
 
-def change_times(people: list[int], non_overlapped: np.ndarray | None = None) -> list[float]:
-    mask = torch.ones(len(people), 1)
+def change_times(speakers: list[int], non_overlapped: np.ndarray | None = None) -> list[float]:
+    mask = torch.ones(len(speakers), 1)
     if non_overlapped is not None:
         mask = torch.from_numpy(non_overlapped.astype(np.float32))[:, None]
-    (changes,) = speaker_changes(features_of(people), mask, FRAMES_PER_S, means)
+    (changes,) = speaker_changes(features_of(speakers), mask, FRAMES_PER_S, means)
     return [round(change.time_s, 3) for change in changes]
 
 
-def test_one_person_is_not_cut():
+def test_one_speaker_is_not_cut():
     assert change_times([0] * CHUNK_FRAMES) == []
 
 
-def test_the_cut_is_where_the_next_person_begins():
+def test_the_cut_is_where_the_next_speaker_begins():
     assert change_times([0] * 220 + [1] * 280) == [4.4]
 
 
@@ -70,8 +70,8 @@ def test_there_are_no_more_changes_than_subtracks_can_hold():
 
 
 def test_a_change_is_found_in_every_chunk_that_has_it_inside():
-    people = [0] * 300 + [1] * 300
-    features = features_of(people)
+    speakers = [0] * 300 + [1] * 300
+    features = features_of(speakers)
     mask = np.ones((3, CHUNK_FRAMES, 1), np.uint8)
     # The third chunk reaches beyond the recording.
     mask[2, CHUNK_FRAMES:] = 0

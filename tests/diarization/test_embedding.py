@@ -1,4 +1,4 @@
-"""Embeddings of real voices."""
+"""Embeddings of real speech."""
 
 from __future__ import annotations
 
