@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,10 +50,12 @@ class Diarizer:
                 `tools/build_models` wrote.
             token: for gated models; appears in no message.
             device: auto, cpu, cuda, cuda:0, …
-            telemetry: whether pyannote may report its usage to its makers.
+            telemetry: whether pyannote may report its usage to its makers. Sets
+                PYANNOTE_METRICS_ENABLED for the whole process, whatever it was before;
+                `from_settings` takes what it was.
 
         Raises:
-            ModelUnavailable: the model cannot be loaded; the log has the cause.
+            ModelUnavailable: the model cannot be loaded; the log has the traceback.
         """
         # Read when pyannote is imported, and at every call; without it, pyannote reports.
         os.environ["PYANNOTE_METRICS_ENABLED"] = "1" if telemetry else "0"
@@ -84,7 +87,7 @@ class Diarizer:
 
         Args:
             waveform: (samples,), mono, 16 kHz.
-            num_speakers: how many people speak, if known.
+            num_speakers: how many speakers there are, if known.
             min_speakers: at least so many.
             max_speakers: at most so many.
 
@@ -101,7 +104,7 @@ class Diarizer:
             "max_speakers": max_speakers,
         }
         given = {name: limit for name, limit in limits.items() if limit is not None}
-        with self._lock, _preserve_tf32():
+        with self._lock, preserve_tf32():
             output = self._pipeline(file, **given)
         return to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
 
@@ -167,9 +170,10 @@ def _embeddings(
     Args:
         labels: the speakers, in the order of `centroids`.
         centroids: (speakers, dimension), if known; pyannote fills with zeros, or NaN, the rows of
-            speakers whom it counted but could not embed.
+            speakers whom it counted but could not embed. Of another number than the labels, as
+            pipelines of other makers may return them, they cannot be told apart: none is kept.
     """
-    if centroids is None:
+    if centroids is None or len(centroids) != len(labels):
         return {}
     return {
         str(label): centroid.astype(np.float32)
@@ -179,8 +183,8 @@ def _embeddings(
 
 
 @contextmanager
-def _preserve_tf32() -> Iterator[None]:
-    """Undo what pyannote does at every call: turn TF32 off for the whole process."""
+def preserve_tf32() -> Iterator[None]:
+    """Undo what pyannote does at every call on a GPU: turn TF32 off for the whole process."""
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before = matmul.allow_tf32, cudnn.allow_tf32
     try:
@@ -193,16 +197,17 @@ def _load(model: str, token: str | None) -> Pipeline:
     """Load a bundle or a pyannote pipeline.
 
     Raises:
-        ModelUnavailable: without its cause, which may quote a URL or a header; that is logged.
+        ModelUnavailable: without its cause, which may quote a URL or a header; the log has the
+            traceback, less the token.
     """
     name = Path(model).name if Path(model).is_dir() else model
     try:
         pipeline = _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_hub(model, token)
     except Exception as error:
-        cause = str(error).replace(token, "<HF_TOKEN>") if token else str(error)
-        logger.error(
-            "DIARIZATION_MODEL: %r could not be loaded: %s: %s", model, type(error).__name__, cause
-        )
+        details = traceback.format_exc()
+        if token:
+            details = details.replace(token, "<HF_TOKEN>")
+        logger.error("DIARIZATION_MODEL: %r could not be loaded\n%s", model, details)
         raise ModelUnavailable(
             f"DIARIZATION_MODEL: {name!r} could not be loaded ({type(error).__name__}); see the log"
         ) from None

@@ -57,7 +57,7 @@ Hook = Callable[..., None]
 
 
 class FastSpeakerDiarization(SpeakerDiarization):
-    """A pyannote pipeline whose embedding model has `forward_frames`: frames once per chunk."""
+    """A pyannote pipeline whose embedding model has `forward_frames`: run once per chunk."""
 
     def __init__(self, *args: Any, section_chunks: int = SECTION_CHUNKS, **kwargs: Any) -> None:
         """Take SpeakerDiarization's arguments; `section_chunks` chunks are processed together."""
@@ -76,10 +76,11 @@ class FastSpeakerDiarization(SpeakerDiarization):
         """Make the fast form of a loaded pipeline, with its models and settings.
 
         Returns:
-            A pipeline of this class; `pipeline` itself where its kind is another.
+            A pipeline of this class; `pipeline` itself where it is of another kind, or its
+            embedding model is.
         """
         model = getattr(getattr(pipeline, "_embedding", None), "model_", None)
-        if type(pipeline) is not SpeakerDiarization or not hasattr(model, "forward_embedding"):
+        if type(pipeline) is not SpeakerDiarization or not hasattr(model, "forward_frames"):
             return pipeline
         fast = cls(
             legacy=pipeline.legacy,
@@ -113,9 +114,9 @@ class FastSpeakerDiarization(SpeakerDiarization):
             return super().get_segmentations(file, hook=hook)
         waveform, rate_hz = model.audio(file)
         size, hop = round(inference.duration * rate_hz), round(inference.step * rate_hz)
-        num_chunks = count_chunks(waveform.shape[-1], size, hop)
+        n_chunks = count_chunks(waveform.shape[-1], size, hop)
         segmentations = []
-        for chunks in unfold_sections(waveform, size, hop, num_chunks, self._section_chunks):
+        for chunks in unfold_sections(waveform, size, hop, n_chunks, self._section_chunks):
             batches = chunks.split(balanced_batch_size(len(chunks), CPU_BATCH))
             active = map_on_threads(self._infer, batches, inference.device)
             segmentations.append(np.concatenate(active).astype(np.uint8))
@@ -141,14 +142,14 @@ class FastSpeakerDiarization(SpeakerDiarization):
             (chunks, speakers, dimension).
         """
         window, rate_hz = binary_segmentations.sliding_window, self._embedding.sample_rate
-        num_chunks, num_frames, _ = binary_segmentations.data.shape
+        n_chunks, n_frames, _ = binary_segmentations.data.shape
         size, hop = round(window.duration * rate_hz), round(window.step * rate_hz)
         min_num_samples = self._embedding.min_num_samples
-        min_frames = math.ceil(num_frames * min_num_samples / (window.duration * rate_hz))
+        min_frames = math.ceil(n_frames * min_num_samples / (window.duration * rate_hz))
         waveform, _ = self._audio(file)
         embeddings: list[np.ndarray] = []
         first = 0
-        for chunks in unfold_sections(waveform, size, hop, num_chunks, self._section_chunks):
+        for chunks in unfold_sections(waveform, size, hop, n_chunks, self._section_chunks):
             active = np.nan_to_num(binary_segmentations.data[first : first + len(chunks)])
             if exclude_overlap:
                 active = clean_segmentations(active, min_frames)
@@ -185,7 +186,7 @@ class BundledSpeakerDiarization(FastSpeakerDiarization):
     """The bundle that `tools/build_models` writes: pyannote's segmentation-3.0 with CAM++.
 
     CAM++'s frame layers run over the recording, in blocks, not over its chunks. Their features also
-    tell where segmentation takes two people for one local speaker.
+    tell where segmentation takes two speakers for one local speaker.
     """
 
     def __init__(self, bundle: Path, section_chunks: int = SECTION_CHUNKS) -> None:
@@ -207,9 +208,9 @@ class BundledSpeakerDiarization(FastSpeakerDiarization):
             section_chunks=section_chunks,
         )
         self._expects_num_speakers = False
-        num_local_speakers = len(self._segmentation.model.specifications.classes)
+        n_local_speakers = len(self._segmentation.model.specifications.classes)
         self.klustering = CoOccurrenceClustering.__name__
-        self.clustering = CoOccurrenceClustering(num_local_speakers)
+        self.clustering = CoOccurrenceClustering(n_local_speakers)
         self._embedding = SpeakerEmbedder(bundle / config["embedding"])
         self.instantiate({"segmentation": {"min_duration_off": 0.0}})
 
@@ -287,10 +288,10 @@ class BundledSpeakerDiarization(FastSpeakerDiarization):
         tracks = split_at_changes(active, self._frame_times(active.shape[1]), changes)
         return join_subtracks(tracks, axis=2)
 
-    def _frame_times(self, num_frames: int) -> np.ndarray:
-        """(num_frames,), the centres of the segmentation's frames, seconds into their chunk."""
+    def _frame_times(self, n_frames: int) -> np.ndarray:
+        """(n_frames,), the centres of the segmentation's frames, seconds into their chunk."""
         field = self._segmentation.model.receptive_field
-        return field.start + field.duration / 2 + np.arange(num_frames) * field.step
+        return field.start + field.duration / 2 + np.arange(n_frames) * field.step
 
     def _at_embedding_rate(self, masks: np.ndarray, window: SlidingWindow) -> np.ndarray:
         """(chunks, segmentation frames, speakers) -> (chunks, embedding frames, speakers)."""

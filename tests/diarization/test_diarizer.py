@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from types import SimpleNamespace
@@ -11,12 +12,15 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given
+from paths import REPOSITORY
 from pyannote.core import Annotation, Segment, Timeline
 
+from speech_endpoint.config import ModelSettings
 from speech_endpoint.diarization.diarizer import (
     BUNDLE_TYPE,
     Diarizer,
     make_exclusive,
+    preserve_tf32,
     to_diarization,
 )
 from speech_endpoint.errors import ModelUnavailable
@@ -56,7 +60,7 @@ def test_exclusive_turns_are_of_the_same_speakers_and_never_overlap(diarizer, ph
     assert {turn.speaker for turn in exclusive} == speakers(diarization)
 
 
-def test_each_speaker_comes_with_an_embedding_of_their_voice(
+def test_each_speaker_comes_with_an_embedding_of_their_speech(
     diarizer, diarization_bundle, phone_call
 ):
     from speech_endpoint.diarization.embedding import SpeakerEmbedder
@@ -68,8 +72,8 @@ def test_each_speaker_comes_with_an_embedding_of_their_voice(
         turns = [turn for turn in diarization.exclusive_turns if turn.speaker == speaker]
         longest = max(turns, key=lambda turn: turn.end - turn.start)
         start, end = (round(time * SAMPLE_RATE_HZ) for time in (longest.start, longest.end))
-        voice = embedder.embed(phone_call.waveform[start:end])
-        similarity = {name: voice @ other for name, other in diarization.embeddings.items()}
+        own = embedder.embed(phone_call.waveform[start:end])
+        similarity = {name: own @ other for name, other in diarization.embeddings.items()}
         assert max(similarity, key=similarity.__getitem__) == speaker
 
 
@@ -107,15 +111,60 @@ def test_turns_of_short_recordings_lie_within_them(diarizer, phone_call, seconds
     )
 
 
-def test_torch_is_left_as_it_was(diarizer, phone_call):
-    matmul, threads = torch.backends.cuda.matmul.allow_tf32, torch.get_num_threads()
-    try:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        diarizer(phone_call.waveform[: 11 * SAMPLE_RATE_HZ])
-        assert torch.backends.cuda.matmul.allow_tf32
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.backends.cuda.matmul.allow_tf32 = matmul
+def test_the_threads_of_torch_are_left_as_they_were(diarizer, phone_call):
+    threads = torch.get_num_threads()
+    diarizer(phone_call.waveform[: 11 * SAMPLE_RATE_HZ])
+    assert torch.get_num_threads() == threads
+
+
+@pytest.fixture
+def tf32():
+    """Whether TF32 is on for matrix products and for cuDNN; both settings are restored."""
+    backends = (torch.backends.cuda.matmul, torch.backends.cudnn)
+    before = [backend.allow_tf32 for backend in backends]
+
+    def read_or_set(*allowed: bool) -> tuple[bool, ...]:
+        for backend, value in zip(backends, allowed, strict=False):
+            backend.allow_tf32 = value
+        return tuple(backend.allow_tf32 for backend in backends)
+
+    yield read_or_set
+    read_or_set(*before)
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("before", list(itertools.product((False, True), repeat=2)))
+def test_tf32_is_left_as_it_was_whatever_pyannote_does(tf32, before):
+    tf32(*before)
+    with preserve_tf32():
+        assert tf32(*(not allowed for allowed in before)) != before
+    assert tf32() == before
+    with contextlib.suppress(RuntimeError), preserve_tf32():
+        tf32(*(not allowed for allowed in before))
+        raise RuntimeError
+    assert tf32() == before
+
+
+def test_the_settings_name_a_pipeline_of_the_repository(diarization_bundle, phone_call):
+    settings = ModelSettings(diarization_model="models/speaker-diarization", device="cpu")
+    diarizer = Diarizer.from_settings(settings, str(REPOSITORY))
+    assert len(speakers(diarizer(phone_call.waveform))) == 2
+
+
+@pytest.mark.pure
+def test_settings_without_a_pipeline_load_none():
+    assert Diarizer.from_settings(ModelSettings(diarization_model=None), str(REPOSITORY)) is None
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("allowed", [False, True])
+def test_the_settings_say_whether_pyannote_may_report_its_usage(monkeypatch, tmp_path, allowed):
+    monkeypatch.setenv("PYANNOTE_METRICS_ENABLED", str(int(allowed)))
+    with pytest.raises(ModelUnavailable):
+        Diarizer.from_settings(ModelSettings(diarization_model=str(tmp_path)), str(REPOSITORY))
+    from pyannote.audio.telemetry.metrics import is_metrics_enabled
+
+    assert is_metrics_enabled() is allowed
 
 
 @pytest.mark.pure
@@ -139,7 +188,8 @@ def test_the_cause_of_a_failed_load_is_logged_without_the_token(monkeypatch, cap
     with pytest.raises(ModelUnavailable, match=r"'some/model' .* \(OSError\)") as raised:
         Diarizer("some/model", token="hf_secret", device="cpu")
     assert "no answer" in caplog.text and "no answer" not in str(raised.value)
-    assert "hf_secret" not in caplog.text
+    assert "Traceback" in caplog.text and "in fail" in caplog.text
+    assert "hf_secret" not in caplog.text and "Bearer <HF_TOKEN>" in caplog.text
     assert raised.value.__cause__ is None and raised.value.__suppress_context__
 
 
@@ -204,6 +254,18 @@ def test_a_speaker_who_was_counted_but_not_embedded_has_no_embedding(unknown):
         speaker_embeddings=np.array([[1.0, 2.0], [unknown, unknown]]),
     )
     assert to_diarization(output, duration_s=1.0).embeddings.keys() == {"a"}
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize("rows", [0, 1, 3])
+def test_embeddings_that_are_not_one_for_each_speaker_are_left_out(rows):
+    """As the pipeline of another maker may return them."""
+    output = SimpleNamespace(
+        speaker_diarization=annotation((0.0, 1.0, "a"), (0.5, 1.0, "b")),
+        speaker_embeddings=np.ones((rows, 2)),
+    )
+    diarization = to_diarization(output, duration_s=1.0)
+    assert diarization.embeddings == {} and speakers(diarization) == {"a", "b"}
 
 
 @pytest.mark.pure
