@@ -55,8 +55,27 @@ class DecodingScores:
     no_speech_probability: float
 
 
+class _ConsecutiveWords:
+    """What segments and turns have in common: one word or more, in order."""
+
+    __slots__ = ()
+    words: tuple[Word, ...]
+
+    @property
+    def text(self) -> str:
+        return "".join(word.text for word in self.words)
+
+    @property
+    def start(self) -> float:
+        return self.words[0].start
+
+    @property
+    def end(self) -> float:
+        return max(word.end for word in self.words)
+
+
 @dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(_ConsecutiveWords):
     """What Whisper writes between two of its timestamps. Its words join to its text.
 
     After attribution, all words of a segment are one speaker's.
@@ -68,18 +87,6 @@ class Segment:
     scores: DecodingScores | None = None
 
     @property
-    def text(self) -> str:
-        return "".join(word.text for word in self.words)
-
-    @property
-    def start(self) -> float:
-        return self.words[0].start
-
-    @property
-    def end(self) -> float:
-        return max(word.end for word in self.words)
-
-    @property
     def speaker(self) -> str | None:
         return self.words[0].speaker
 
@@ -89,25 +96,13 @@ class Segment:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(_ConsecutiveWords):
     """Consecutive words of one speaker."""
 
     speaker: str
     words: tuple[Word, ...]
     overlap: bool = False
     """Whether somebody else speaks at the same time."""
-
-    @property
-    def text(self) -> str:
-        return "".join(word.text for word in self.words)
-
-    @property
-    def start(self) -> float:
-        return self.words[0].start
-
-    @property
-    def end(self) -> float:
-        return max(word.end for word in self.words)
 
 
 @dataclass(frozen=True, slots=True)
