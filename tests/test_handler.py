@@ -20,7 +20,9 @@ WORDS = {"return_timestamps": "word"}
 
 
 def test_every_conversation_keeps_the_promises(handler, data: Path) -> None:
-    for file in sorted((data / "conversations").glob("*.flac")):
+    files = sorted((data / "conversations").glob("*.flac"))
+    assert len(files) > 1
+    for file in files:
         if file.stem == "long_five_speakers":
             continue  # ten minutes: tests/test_long_audio.py
         answer = handler({"inputs": file.read_bytes(), "parameters": WORDS})
@@ -30,7 +32,9 @@ def test_every_conversation_keeps_the_promises(handler, data: Path) -> None:
 
 
 def test_every_format_is_read(handler, data: Path) -> None:
-    for file in sorted((data / "formats").iterdir()):
+    files = sorted((data / "formats").iterdir())
+    assert {".wav", ".mp3", ".webm", ".amr"} <= {file.suffix for file in files}
+    for file in files:
         answer = handler({"inputs": file.read_bytes(), "parameters": WORDS})
         check_answer(answer)
         assert answer["text"].strip(), file
@@ -127,7 +131,9 @@ def test_silence_is_an_empty_answer(handler, wav, seconds: float) -> None:
 
 
 def test_noise_gives_no_words(handler, data: Path) -> None:
-    for file in sorted((data / "edge").iterdir()):
+    files = sorted((data / "edge").iterdir())
+    assert files
+    for file in files:
         assert handler({"inputs": file.read_bytes()})["text"] == "", file
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paths import REPOSITORY
 
@@ -48,12 +48,19 @@ def test_an_error_in_a_worker_reaches_the_caller_and_changes_no_threads(num_thre
     assert torch.get_num_threads() == num_threads
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 5_000), st.integers(1, 64))
-def test_batches_are_small_enough_and_share_out_evenly(count, max_size):
-    size, workers = balanced_batch_size(count, max_size), torch.get_num_threads()
-    assert 1 <= size <= max_size
-    rounds = math.ceil(count / (max_size * workers))
-    assert math.ceil(count / size) <= rounds * workers
+def test_batches_are_as_even_as_whole_batches_allow(num_threads, count, max_size):
+    """No smaller batch would do in as few rounds of one batch per worker as the largest takes."""
+    rounds = math.ceil(count / (max_size * num_threads))
+    enough = [
+        size for size in range(1, max_size + 1) if math.ceil(count / size) <= rounds * num_threads
+    ]
+    assert balanced_batch_size(count, max_size) == min(enough)
+
+
+def test_every_worker_gets_its_share_of_a_few_items(num_threads):
+    assert balanced_batch_size(30, 32) == 30 // num_threads
 
 
 def test_a_named_device_is_taken_and_auto_finds_one():

@@ -78,21 +78,27 @@ def test_attention_to_audio_is_attention_however_the_cache_lies(dtype, n_queries
 
 
 def test_a_slot_is_split_into_parts_of_its_time() -> None:
+    """Each part attends to its own frames alone; the frames that are left over go to none."""
     backend = choose_backend("cpu", "float32", "none")
-    n_heads, n_frames, d = 2, 12, 4
-    cache = backend.new_cross_values(1, 1, n_heads, n_frames=n_frames, head_width=d)
-    cache.copy_(random(*cache.shape))
-    query, key = random(3, n_heads, 1, d), random(1, n_heads, n_frames, d, seed=1)
-    parts = backend.split_cross_values(cache[:, 0], 3, 4)
-    keys = key[0].unflatten(1, (3, 4)).movedim(1, 0)
-    found = backend.cross_attention(query, keys.contiguous(), parts[0])
-    for part in range(3):
-        alone = backend.new_cross_values(1, 1, n_heads, n_frames=4, head_width=d)
-        alone.copy_(backend.split_cross_values(cache[:, 0], 3, 4)[:, part : part + 1])
-        expected = backend.cross_attention(
-            query[part : part + 1], keys[part : part + 1].contiguous(), alone[0]
-        )
-        torch.testing.assert_close(found[part : part + 1], expected)
+    n_heads, n_frames, d = 2, 14, 4
+    n_parts, part_frames = 3, 4
+    states, weight, bias = (
+        random(n_frames, n_heads * d, seed=2),
+        random(n_heads * d, n_heads * d, seed=3),
+        random(n_heads * d, seed=4),
+    )
+    cache = backend.new_cross_values(1, 2, n_heads, n_frames=n_frames, head_width=d)
+    cache.fill_(torch.nan)
+    backend.project_cross_values(states, weight, bias, cache[0, 1])
+    value = (states @ weight.T + bias).view(n_frames, n_heads, d).transpose(0, 1)
+    query, key = random(n_parts, n_heads, 2, d), random(n_heads, n_frames, d, seed=1)
+    slices = [slice(n * part_frames, (n + 1) * part_frames) for n in range(n_parts)]
+    keys = torch.stack([key[:, frames] for frames in slices])
+    parts = backend.split_cross_values(cache[:, 1], n_parts, part_frames)
+    found = backend.cross_attention(query, keys, parts[0])
+    for part, frames in enumerate(slices):
+        expected = attention(query[part], key[:, frames], value[:, frames])
+        torch.testing.assert_close(found[part], expected, atol=1e-4, rtol=1e-4)
 
 
 def test_a_query_attends_alike_alone_and_beside_others() -> None:

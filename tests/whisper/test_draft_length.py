@@ -75,3 +75,39 @@ def test_a_cheaper_draft_is_never_shorter(one_s: float, other_s: float) -> None:
     cheap, dear = sorted((one_s, other_s))
     lengths = [probed(accepted=1, draft_s=draft_s).length for draft_s in (cheap, dear)]
     assert MAX_DRAFT_TOKENS >= lengths[0] >= lengths[1] >= 0
+
+
+def test_a_step_with_more_rows_than_ever_before_has_no_draft_and_drafting_goes_on() -> None:
+    """A step of 24 rows takes longer than one of two, which is not the draft's fault."""
+    controller = SpeculationController()
+    controller.record_baseline(0.1, 2)
+
+    def draft(n_rows: int, step_s: float) -> None:
+        length = controller.length
+        controller.record_step(
+            n_rows=n_rows,
+            draft_length=length,
+            proposed=n_rows * length,
+            accepted=n_rows * length,
+            draft_s=0.002 * length,
+            verify_s=step_s,
+        )
+
+    for _ in range(controller.policy.probe_steps):
+        draft(2, 0.1)
+    assert not controller.needs_baseline(1) and not controller.needs_baseline(2)
+    assert controller.needs_baseline(3) and controller.needs_baseline(24)
+    controller.record_baseline(0.4, 24)
+    assert not controller.needs_baseline(24) and not controller.needs_baseline(2)
+    for _ in range(10):
+        assert controller.length > 1
+        draft(24, 0.41)
+    assert controller.length > 1
+
+
+def test_an_expensive_encoder_that_has_been_tried_is_not_ruled_out_by_a_new_baseline() -> None:
+    """The encoding that a probe would take is spent by then."""
+    controller = probed(accepted=1, draft_s=0.01)
+    controller.record_encoding(1, 0.9)
+    controller.record_baseline(0.1, 24)
+    assert controller.length > 1

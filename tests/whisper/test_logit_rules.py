@@ -7,7 +7,12 @@ import torch
 from paths import MODELS
 
 from speech_endpoint.whisper.checkpoint import load_checkpoint
-from speech_endpoint.whisper.logit_rules import LogitRules, constraint_after
+from speech_endpoint.whisper.logit_rules import (
+    LogitRules,
+    Sampler,
+    TokenConstraint,
+    constraint_after,
+)
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.core
@@ -23,14 +28,44 @@ def tokenizer(checkpoint) -> Tokenizer:
     return Tokenizer(checkpoint)
 
 
-def test_choices_are_those_of_transformers(checkpoint, tokenizer: Tokenizer) -> None:
+@pytest.fixture(scope="module")
+def rules(tokenizer: Tokenizer) -> LogitRules:
+    return LogitRules(tokenizer, torch.device("cpu"))
+
+
+def histories(tokenizer: Tokenizer) -> list[list[int]]:
+    """Tokens written so far, for every rule there is."""
+    timestamp = tokenizer.first_timestamp
+    return [
+        [],
+        [timestamp],
+        [timestamp, 400],
+        [timestamp, 400, timestamp + 50],
+        [timestamp, 400, timestamp + 50, timestamp + 50],
+        [timestamp + 9, 4, 5],
+    ]
+
+
+def constraints_and_logits(
+    tokenizer: Tokenizer, seed: int = 0
+) -> tuple[list[TokenConstraint], torch.Tensor]:
+    """A position after each history where text is likelier, and one where timestamps are."""
+    constraints = [constraint_after(history, tokenizer) for history in histories(tokenizer)] * 2
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(len(constraints), tokenizer.vocabulary_size, generator=generator) * 3
+    logits[len(constraints) // 2 :, tokenizer.first_timestamp :] += 8.0
+    return constraints, logits
+
+
+def test_choices_are_those_of_transformers(
+    checkpoint, tokenizer: Tokenizer, rules: LogitRules
+) -> None:
     from transformers.generation.logits_process import (
         SuppressTokensAtBeginLogitsProcessor,
         SuppressTokensLogitsProcessor,
         WhisperTimeStampLogitsProcessor,
     )
 
-    rules = LogitRules(tokenizer, torch.device("cpu"))
     generation = checkpoint.generation_config
     theirs = [
         SuppressTokensLogitsProcessor(generation.suppress_tokens, device="cpu"),
@@ -39,16 +74,8 @@ def test_choices_are_those_of_transformers(checkpoint, tokenizer: Tokenizer) -> 
     ]
     prompt = tokenizer.initial_tokens("en", "transcribe")
     timestamp = tokenizer.first_timestamp
-    histories = [
-        [],
-        [timestamp],
-        [timestamp, 400],
-        [timestamp, 400, timestamp + 50],
-        [timestamp, 400, timestamp + 50, timestamp + 50],
-        [timestamp + 9, 4, 5],
-    ]
     generator = torch.Generator().manual_seed(0)
-    for history in histories:
+    for history in histories(tokenizer):
         for favour in (0.0, 8.0):
             logits = torch.randn(1, tokenizer.vocabulary_size, generator=generator) * 3
             logits[:, timestamp:] += favour
@@ -58,3 +85,84 @@ def test_choices_are_those_of_transformers(checkpoint, tokenizer: Tokenizer) -> 
                 expected = processor(ids, expected)
             sampled = rules.choose(logits.clone(), [constraint_after(history, tokenizer)])
             assert sampled.tokens.item() == expected.argmax().item(), (history, favour)
+
+
+def test_log_probabilities_are_those_among_all_tokens_that_are_allowed(
+    tokenizer: Tokenizer, rules: LogitRules
+) -> None:
+    """Text and timestamps share one distribution, whichever of the two is chosen."""
+    constraints, logits = constraints_and_logits(tokenizer)
+    masked = logits.clone()
+    sampled = rules.choose(masked, constraints)
+    expected = torch.log_softmax(masked, dim=1).gather(1, sampled.tokens[:, None])[:, 0]
+    torch.testing.assert_close(sampled.log_probabilities, expected, atol=1e-4, rtol=0)
+    # The rules only forbid: what they allow keeps its logit.
+    allowed = masked > -torch.inf
+    assert torch.equal(masked[allowed], logits[allowed])
+    assert not allowed[:, tokenizer.suppress_tokens].any()
+    assert allowed.any(dim=1).all() and not allowed.all(dim=1).any()
+    assert len({tokenizer.is_timestamp(token) for token in sampled.tokens.tolist()}) == 2
+
+
+def test_a_position_does_not_depend_on_those_beside_it(
+    tokenizer: Tokenizer, rules: LogitRules
+) -> None:
+    constraints, logits = constraints_and_logits(tokenizer)
+    together = rules.choose(logits.clone(), constraints)
+    for position, constraint in enumerate(constraints):
+        alone = rules.choose(logits[position : position + 1].clone(), [constraint])
+        assert alone.tokens[0] == together.tokens[position]
+        torch.testing.assert_close(
+            alone.log_probabilities[0], together.log_probabilities[position], atol=1e-5, rtol=0
+        )
+
+
+def drawn(
+    rules: LogitRules, logits: torch.Tensor, constraints: list[TokenConstraint], seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A token drawn at every other position, and the log-probabilities of all."""
+    samplers = [
+        Sampler(0.8, torch.Generator().manual_seed(seed)) if position % 2 == 0 else None
+        for position in range(len(constraints))
+    ]
+    sampled = rules.choose(logits, constraints, samplers)
+    return sampled.tokens, sampled.log_probabilities
+
+
+def test_the_same_seed_draws_the_same_token_and_another_seed_others(
+    tokenizer: Tokenizer, rules: LogitRules
+) -> None:
+    constraints, logits = constraints_and_logits(tokenizer)
+    likeliest = rules.choose(logits.clone(), constraints).tokens
+    draws = [drawn(rules, logits.clone(), constraints, seed)[0] for seed in range(5)]
+    assert torch.equal(drawn(rules, logits.clone(), constraints, 0)[0], draws[0])
+    for position in range(len(constraints)):
+        tokens = {int(draw[position]) for draw in draws}
+        if position % 2:
+            assert tokens == {int(likeliest[position])}
+        else:
+            assert len(tokens) > 1
+
+
+def test_only_allowed_tokens_are_drawn_and_each_bears_its_own_log_probability(
+    tokenizer: Tokenizer, rules: LogitRules
+) -> None:
+    for seed in range(5):
+        constraints, masked = constraints_and_logits(tokenizer, seed)
+        tokens, log_probabilities = drawn(rules, masked, constraints, seed)
+        expected = torch.log_softmax(masked, dim=1).gather(1, tokens[:, None])[:, 0]
+        assert (expected > -torch.inf).all()
+        torch.testing.assert_close(log_probabilities, expected, atol=1e-4, rtol=0)
+
+
+def test_a_temperature_leaves_it_to_the_likeliest_whether_it_is_time_for_a_timestamp(
+    tokenizer: Tokenizer, rules: LogitRules
+) -> None:
+    """All timestamps together are likelier than any one token of text: none of those is drawn."""
+    timestamp = tokenizer.first_timestamp
+    constraint = constraint_after([timestamp, 400], tokenizer)
+    for seed in range(20):
+        logits = torch.zeros(1, tokenizer.vocabulary_size)
+        sampler = Sampler(0.8, torch.Generator().manual_seed(seed))
+        (token,) = rules.choose(logits, [constraint], [sampler]).tokens.tolist()
+        assert tokenizer.is_timestamp(token)
