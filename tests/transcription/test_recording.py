@@ -99,6 +99,18 @@ def test_the_last_segment_waits_for_what_follows_it(tokenizer: Tokenizer) -> Non
     assert said(decoder.take_final()) == ["more", "two"]
 
 
+def test_a_segments_last_word_ends_where_the_next_segment_begins(tokenizer: Tokenizer) -> None:
+    """A word without length gets one, as far as there is room."""
+    decoder = recording(tokenizer, FOUR_WINDOWS[0])
+    (request,) = decoder.requests()
+    sentences = [spoken("one", 0.0, 2.0), (2.0, " two", 2.0), (2.0, " three", 2.04)]
+    tokens = written(tokenizer, [*sentences, spoken("four", 2.04, 5.0)])
+    decoder.on_result(decoded(request, tokens))
+    _, two, three, _ = decoder.take_final()
+    assert (two.start, three.start) == (pytest.approx(2.0), pytest.approx(2.02))
+    assert two.end == pytest.approx(2.02)
+
+
 def test_words_lie_where_their_window_lies(tokenizer: Tokenizer) -> None:
     decoder = recording(tokenizer, window((10.0, 14.0), (20.0, 24.0)))
     (request,) = decoder.requests()
