@@ -132,7 +132,7 @@ def combine(words: Result, speakers: Result) -> Result:
     for said, who in zip(words.hypotheses, speakers.hypotheses, strict=True):
         with_speakers = join_by_overlap(said.words, who.exclusive_turns)
         hypotheses.append(Hypothesis(said.text, with_speakers, who.turns, timings_s=timings_s))
-    seconds, peak_mb = [sum(timings_s.values())], words.peak_mb + speakers.peak_mb
+    seconds, peak_mb = [sum(timings_s.values())], max(words.peak_mb, speakers.peak_mb)
     return replace(words, seconds=seconds, hypotheses=hypotheses, peak_mb=peak_mb)
 
 

@@ -80,12 +80,16 @@ def _wer(scores: Scores) -> str:
 
 
 def _errors(kind: str) -> Callable[[Scores], str]:
-    return lambda scores: str(getattr(metrics.word_errors(scores.texts), kind))
+    return lambda scores: (
+        str(getattr(metrics.word_errors(scores.texts), kind)) if scores.texts else number(None)
+    )
 
 
 def _speaker_count(scores: Scores) -> str:
     """How many too many; of several hypotheses how many too many or too few in the mean."""
     errors = scores.speaker_count_error
+    if not errors:
+        return number(None)
     return f"{errors[0]:+d}" if len(errors) == 1 else number(statistics.mean(map(abs, errors)))
 
 
