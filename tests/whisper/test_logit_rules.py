@@ -136,12 +136,11 @@ def test_the_same_seed_draws_the_same_token_and_another_seed_others(
     likeliest = rules.choose(logits.clone(), constraints).tokens
     draws = [drawn(rules, logits.clone(), constraints, seed)[0] for seed in range(5)]
     assert torch.equal(drawn(rules, logits.clone(), constraints, 0)[0], draws[0])
-    for position in range(len(constraints)):
-        tokens = {int(draw[position]) for draw in draws}
-        if position % 2:
-            assert tokens == {int(likeliest[position])}
-        else:
-            assert len(tokens) > 1
+    seen = [{int(draw[position]) for draw in draws} for position in range(len(constraints))]
+    assert all(len(tokens) == 1 for tokens in seen[1::2])
+    assert [tokens.pop() for tokens in seen[1::2]] == likeliest[1::2].tolist()
+    # Where one token has nearly all of the probability, every seed draws it.
+    assert sum(len(tokens) > 1 for tokens in seen[::2]) > 1
 
 
 def test_only_allowed_tokens_are_drawn_and_each_bears_its_own_log_probability(
