@@ -35,8 +35,8 @@ from speech_endpoint.whisper.sequence import (
 from speech_endpoint.whisper.speculation import DraftModel
 
 FEW_FILES = [PHONE_CALL, KENNEDY, AUSTEN]
-# Of each recording so many windows are compared: its first minute.
-MAX_WINDOWS = 2
+# Of each recording so many windows are compared: its first half minute of speech.
+MAX_WINDOWS = 1
 BATCH_SIZES = [1, 4, 24]
 Item = TypeVar("Item")
 SUFFIXES = {".flac", ".wav", ".mp3", ".ogg", ".m4a", ".webm", ".amr"}
@@ -109,7 +109,7 @@ def test_tokens_equal_generate(transcriber: Transcriber) -> None:
 
 def test_tokens_equal_generate_on_every_recording(transcriber: Transcriber, data: Path) -> None:
     files = sorted(path for path in data.rglob("*") if path.suffix in SUFFIXES)
-    assert check_against_generate(transcriber, files) > 30
+    assert check_against_generate(transcriber, files) > 15
 
 
 def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:
