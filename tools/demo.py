@@ -12,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(REPOSITORY))
-os.environ.setdefault("ASR_MODEL", "models/whisper-base")
-os.environ.setdefault("DIARIZATION_MODEL", "models/speaker-diarization")
 
 
 def phone_call() -> bytes:
@@ -30,14 +27,16 @@ def listing(turns: Iterable[dict[str, Any]]) -> str:
     for turn in turns:
         start, end = turn["timestamp"]
         head = f"{start:7.2f} – {end:6.2f}  {turn['speaker']}  "
-        text = turn["text"].strip()
-        lines.append(
-            textwrap.fill(text, 100, initial_indent=head, subsequent_indent=" " * len(head))
-        )
+        wrapped = textwrap.wrap(turn["text"].strip(), 100 - len(head)) or [""]
+        lines.append(head + ("\n" + " " * len(head)).join(wrapped))
     return "\n".join(lines)
 
 
 def main() -> None:
+    # As the host does.
+    sys.path.insert(0, str(REPOSITORY))
+    os.environ.setdefault("ASR_MODEL", "models/whisper-base")
+    os.environ.setdefault("DIARIZATION_MODEL", "models/speaker-diarization")
     from handler import EndpointHandler
 
     audio = Path(sys.argv[1]).read_bytes() if len(sys.argv) > 1 else phone_call()

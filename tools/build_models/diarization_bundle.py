@@ -11,11 +11,12 @@ import torch
 from safetensors.torch import save_file
 
 from speech_endpoint.diarization.campplus import EMBEDDING_SIZE, CamPlusPlus
+from speech_endpoint.diarization.diarizer import BUNDLE_TYPE
 
 PLDA_SIZE = 128
 # Paths are relative to the bundle.
 CONFIG = {
-    "type": "local-speaker-diarization",
+    "type": BUNDLE_TYPE,
     "segmentation": "segmentation/pytorch_model.bin",
     "embedding": "embedding/model.safetensors",
     "plda": "plda",

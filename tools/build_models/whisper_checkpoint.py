@@ -28,8 +28,6 @@ MAX_TARGET_TOKENS = 448
 TIMESTAMPS = 1_501
 END_OF_TEXT = "<|endoftext|>"
 
-FILES = ("config", "tokenizer")
-
 # "decoder/layer_3/attention/linear_1/weight"
 NAME = re.compile(r"(?P<side>encoder|decoder)/(layer_(?P<layer>\d+)/)?(?P<module>.+)/(?P<kind>\w+)")
 # The modules of CTranslate2's Whisper and what transformers calls them; some hold several matrices.
@@ -66,7 +64,8 @@ def convert_whisper(model: bytes, source: Path, out: Path) -> None:
         out: the directory to write to.
     """
     arrays = read_arrays(model)
-    config, tokenizer = (json.loads((source / f"{n}.json").read_text()) for n in FILES)
+    names = ("config", "tokenizer")
+    config, tokenizer = (json.loads((source / f"{name}.json").read_text()) for name in names)
     _add_timestamps(tokenizer)
     ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     network = WhisperForConditionalGeneration(_model_config(arrays, eot=ids[END_OF_TEXT]))
