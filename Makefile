@@ -1,5 +1,5 @@
 # make demo | test | pure | coverage | lint | models | compat-test | bench | accuracy
-PYTHON_BASE := $(shell command -v python3.11 || command -v python3)
+PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
@@ -47,12 +47,16 @@ accuracy: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.accuracy $(ARGS)
 
 models/%/config.json: | $(INSTALLED)
-	$(PYTHON) tools/build_models $*
+	$(PYTHON) -m tools.build_models $*
+
+models/whisper-base-drafter/config.json: | models/whisper-base/config.json
 
 # The pip that Python 3.11 brings is older than 25.1 and knows no dependency groups.
 $(INSTALLED): requirements.txt pyproject.toml
-	test -x $(PYTHON) || $(PYTHON_BASE) -m venv .venv
-	@echo "installing requirements.txt and the dev group into .venv: some minutes, once"
+	@$(or $(PYTHON_BASE),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed, not '$(PYTHON_BASE)'; make PYTHON_BASE=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON_BASE) -m venv --clear .venv
+	@echo "installing into .venv: some minutes, once; about 6 GB with the CUDA builds of torch from PyPI"
 	$(PIP) install 'pip>=25.1'
 	$(PIP) install -r requirements.txt --group dev
 	touch $@
