@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from benchmarks.corpus import Clip
 from benchmarks.metrics import Hypothesis
-from benchmarks.run import Result, Results
+from benchmarks.run import Result, Results, Runner, is_wanted
 from benchmarks.systems import DIARIZATION_MODEL, Entry, FasterWhisper
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn, Word
+from speech_endpoint.attribution import nearest_speakers
+from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 # As pyannote/speaker-diarization-3.1 sets them, the threshold rounded.
 SEGMENTATION = {"min_duration_off": 0.0}
@@ -96,58 +97,53 @@ def _campplus_embedding() -> Any:
 
 
 PYANNOTE = Entry("pyannote.audio, default", Pyannote)
+# Best practice: faster-whisper with word times, pyannote, each word to whom it overlaps most.
+RECOGNISERS = {
+    f"best practice: faster-whisper {mode}, int8, then pyannote.audio": Entry(
+        f"faster-whisper {mode}, int8, word times",
+        partial(FasterWhisper, mode, "int8", word_times=True),
+    )
+    for mode in ("batched", "sequential")
+}
 
 
-@dataclass(frozen=True)
-class BestPractice:
-    """faster-whisper with word times, pyannote, and each word to the speaker it overlaps most.
+def measure(
+    runner: Runner, entries: Sequence[Entry], options: argparse.Namespace, **how: Any
+) -> Results:
+    """What systems make of recordings, and best practice.
 
-    The parts are measured one by one, each in a process of its own: CTranslate2's threads and
-    PyTorch's in one process are more than there are processors; then libgomp lets them sleep
-    between parallel loops, and pyannote takes 6.8 s where it takes 3.9 s without.
+    The parts of best practice are measured one by one, each in a process of its own: CTranslate2's
+    threads and PyTorch's in one process are more than there are processors; then libgomp lets them
+    sleep between parallel loops, and pyannote takes 6.8 s where it takes 3.9 s without.
+
+    Args:
+        options: say which are wanted; sequential best practice is a slow one.
+        how: see `Runner.measure`.
     """
-
-    mode: str
-    """faster-whisper's: batched or sequential."""
-
-    @property
-    def name(self) -> str:
-        return f"faster-whisper {self.mode}, int8, then pyannote.audio"
-
-    @property
-    def parts(self) -> tuple[Entry, Entry]:
-        recogniser = partial(FasterWhisper, self.mode, "int8", word_times=True)
-        return Entry(f"faster-whisper {self.mode}, int8, word times", recogniser), PYANNOTE
-
-    def combined(self, results: Results) -> dict[str, Result]:
-        """By recording, from the results of the parts; nothing if one of them failed."""
-        words, speakers = (results.get(part.name, {}) for part in self.parts)
-        return {name: combine(words[name], speakers[name]) for name in words if name in speakers}
+    parts = {
+        name: part
+        for name, part in RECOGNISERS.items()
+        if is_wanted(name, options, is_slow="sequential" in name)
+    }
+    diarizers = [PYANNOTE] if parts else []
+    wanted = [entry for entry in entries if is_wanted(entry.name, options)]
+    results = runner.measure([*wanted, *parts.values(), *diarizers], **how)
+    speakers = results.pop(PYANNOTE.name, {})
+    for name, part in parts.items():
+        words = results.pop(part.name, {})
+        if words and speakers:
+            results[name] = {clip: combine(words[clip], speakers[clip]) for clip in words}
+    return results
 
 
 def combine(words: Result, speakers: Result) -> Result:
-    """A recogniser's result and a diarizer's as one, as if they had run one after the other."""
+    """A recogniser's result and a diarizer's as one, as if one process had followed the other."""
     timings_s = {"asr": words.median_s, "diarization": speakers.median_s}
     hypotheses = []
     for said, who in zip(words.hypotheses, speakers.hypotheses, strict=True):
-        with_speakers = join_by_overlap(said.words, who.exclusive_turns)
-        hypotheses.append(Hypothesis(said.text, with_speakers, who.turns, timings_s=timings_s))
-    seconds, peak_mb = [sum(timings_s.values())], max(words.peak_mb, speakers.peak_mb)
-    return replace(words, seconds=seconds, hypotheses=hypotheses, peak_mb=peak_mb)
-
-
-def join_by_overlap(words: Sequence[Word], turns: Sequence[SpeakerTurn]) -> tuple[Word, ...]:
-    """Each word with the speaker who talks for most of it, or else nearest to it, as whisperX."""
-    return tuple(replace(word, speaker=_main_speaker(word, turns)) for word in words)
-
-
-def _main_speaker(word: Word, turns: Sequence[SpeakerTurn]) -> str | None:
-    if not turns:
-        return None
-    overlap_s: dict[str, float] = defaultdict(float)
-    for turn in turns:
-        overlap_s[turn.speaker] += max(0.0, min(turn.end, word.end) - max(turn.start, word.start))
-    speaker = max(overlap_s, key=overlap_s.__getitem__)
-    if overlap_s[speaker] > 0.0:
-        return speaker
-    return min(turns, key=lambda turn: max(turn.start - word.end, word.start - turn.end)).speaker
+        # whisperX's rule. Where nobody speaks, words are nobody's.
+        joined = nearest_speakers(said.words, who.exclusive_turns) if who.turns else said.words
+        hypotheses.append(Hypothesis(said.text, tuple(joined), who.turns, timings_s=timings_s))
+    seconds = [sum(both) for both in zip(words.seconds, speakers.seconds, strict=False)]
+    peak_mib = max(words.peak_mib, speakers.peak_mib)
+    return replace(words, seconds=seconds, hypotheses=hypotheses, peak_mib=peak_mib)

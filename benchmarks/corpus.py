@@ -12,15 +12,17 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import wave
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.metrics import Utterance
+from benchmarks.signals import SIGNALS, signal
 from speech_endpoint.audio.decoding import decode_audio
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn, Waveform
 
@@ -33,9 +35,10 @@ EXACT_PREFIXES = ("two_", "three_", "four_", "long_")
 # What `minutes N` repeats.
 MINUTES_OF = ("long_five_speakers", "four_speakers_text", "phone_call", "four_speakers",
               "two_speakers", "ami_dev00")  # fmt: skip
-# Levels are root mean squares, against a sample of 1.
-NOISE_S, NOISE_DBFS = 60.0, -30.0
-TONE_S, TONE_DBFS, TONE_HZ = 20.0, -20.0, 440.0
+
+
+class RecordingNotFoundError(Exception):
+    """The message says what there is."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Clip:
 
     name: str
     kind: str
-    content: bytes = field(repr=False)
-    """The audio file."""
+    read: Callable[[], bytes]
+    """Gives the audio file's content."""
     rttm: Path | None = None
     """Who speaks when; an STM file may lie beside it."""
     text: str = ""
@@ -53,6 +56,10 @@ class Clip:
     language: str = "en"
     offset_s: float = 0.0
     """Silence that was put before it."""
+
+    @cached_property
+    def content(self) -> bytes:
+        return self.read()
 
     @cached_property
     def waveform(self) -> Waveform:
@@ -103,23 +110,23 @@ class Clip:
         n_samples = round(offset_s * SAMPLE_RATE_HZ)
         if not n_samples:
             return self
-        content = wav(np.pad(self.waveform, (n_samples, 0)))
-        return replace(self, content=content, offset_s=n_samples / SAMPLE_RATE_HZ)
+        read = partial(wav, np.pad(self.waveform, (n_samples, 0)))
+        return replace(self, read=read, offset_s=n_samples / SAMPLE_RATE_HZ)
 
 
 def find_clips(names: Sequence[str] = ()) -> list[Clip]:
     """Every recording, in the order of a report, or those of `names`: recordings or kinds.
 
     Raises:
-        RuntimeError: there are no recordings, or none of such a name.
+        RecordingNotFoundError: there are no recordings, or none of such a name.
     """
     if not DATA.is_dir():
-        raise RuntimeError(f"no recordings in {DATA}; set SPEECH_DATA to a directory of recordings")
-    clips = [*_conversations(), *_utterances(), *_without_speech()]
-    known = {clip.name for clip in clips} | set(KINDS)
+        raise RecordingNotFoundError(f"no recordings in {DATA}; set SPEECH_DATA to their directory")
+    clips = [*_all()]
+    known = {clip.name for clip in clips} | {clip.kind for clip in clips}
     if unknown := set(names) - known:
-        there_are = ", ".join(sorted(known))
-        raise RuntimeError(f"{DATA} has no {', '.join(sorted(unknown))}; it has {there_are}")
+        there_are, missing = (", ".join(sorted(some)) for some in (known, unknown))
+        raise RecordingNotFoundError(f"{DATA} has no {missing}; it has {there_are}")
     return [clip for clip in clips if not names or {clip.name, clip.kind} & set(names)]
 
 
@@ -127,49 +134,39 @@ def load(name: str) -> list[Clip]:
     """What is timed as one: "phone_call", "phone_call x6", "utterances" or "minutes 30".
 
     Raises:
-        RuntimeError: there is no such recording.
+        RecordingNotFoundError: there is no such recording.
     """
-    first, _, count = name.rpartition(" ")
-    if not first:
+    if minutes := re.fullmatch(r"minutes ([\d.]+)", name):
+        parts = [clip for part in MINUTES_OF for clip in find_clips([part])]
+        n_samples = round(float(minutes[1]) * 60 * SAMPLE_RATE_HZ)
+        return [Clip(name, CONVERSATION, lambda: wav(np.resize(_joined(parts), n_samples)))]
+    if not (repeated := re.fullmatch(r"(.+) x(\d+)", name)):
         return find_clips([name])
-    if first == "minutes":
-        clips = {clip.name: clip for clip in find_clips(MINUTES_OF)}
-        parts = np.concatenate([clips[part].waveform for part in MINUTES_OF])
-        waveform = np.resize(parts, round(float(count) * 60 * SAMPLE_RATE_HZ))
-        return [Clip(name, CONVERSATION, wav(waveform))]
-    (clip,), times = find_clips([first]), int(count.removeprefix("x"))
-    text = " ".join([clip.transcript] * times).strip()
-    return [Clip(name, clip.kind, wav(np.tile(clip.waveform, times)), text=text)]
+    parts = find_clips([repeated[1]]) * int(repeated[2])
+    text = " ".join(clip.transcript for clip in parts).strip()
+    return [Clip(name, parts[0].kind, lambda: wav(_joined(parts)), text=text)]
 
 
-def _conversations() -> Iterator[Clip]:
+def _joined(clips: Sequence[Clip]) -> Waveform:
+    return np.concatenate([clip.waveform for clip in clips])
+
+
+def _all() -> Iterator[Clip]:
     for rttm in sorted((DATA / CONVERSATION).glob("*.rttm")):
-        yield Clip(rttm.stem, CONVERSATION, rttm.with_suffix(".flac").read_bytes(), rttm)
-
-
-def _utterances() -> Iterator[Clip]:
+        yield Clip(rttm.stem, CONVERSATION, rttm.with_suffix(".flac").read_bytes, rttm)
     table = DATA / "utterances.tsv"
     lines = table.read_text(encoding="utf-8").splitlines() if table.is_file() else []
     for row in csv.DictReader(lines, delimiter="\t"):
         audio, text = DATA / UTTERANCE / row["file"], row["transcript"]
-        yield Clip(audio.stem, UTTERANCE, audio.read_bytes(), None, text, row["language"])
-
-
-def _without_speech() -> Iterator[Clip]:
-    """Recordings without speech, then signals that are made here."""
+        yield Clip(audio.stem, UTTERANCE, audio.read_bytes, None, text, row["language"])
     for path in sorted((DATA / NO_SPEECH).glob("*.flac")):
-        yield Clip(path.stem, NO_SPEECH, path.read_bytes())
-    random, samples = np.random.default_rng(0), round(NOISE_S * SAMPLE_RATE_HZ)
-    white, other = random.standard_normal(samples), random.standard_normal(samples)
-    # Power that falls as 1 / frequency, above 20 Hz.
-    weights = np.sqrt(np.maximum(np.fft.rfftfreq(samples, 1 / SAMPLE_RATE_HZ), 20.0))
-    pink = np.fft.irfft(np.fft.rfft(other) / weights, samples)
-    tone = np.sin(2 * np.pi * TONE_HZ * np.arange(round(TONE_S * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ)
-    yield Clip("silence", NO_SPEECH, wav(np.zeros(samples)))
-    signals = {"white_noise": white, "pink_noise": pink, "tone": tone}
-    for name, signal in signals.items():
-        level = 10 ** ((TONE_DBFS if name == "tone" else NOISE_DBFS) / 20)
-        yield Clip(name, NO_SPEECH, wav(signal * level / np.sqrt(np.mean(signal**2))))
+        yield Clip(path.stem, NO_SPEECH, path.read_bytes)
+    for name in SIGNALS:
+        yield Clip(name, NO_SPEECH, partial(_made, name))
+
+
+def _made(name: str) -> bytes:
+    return wav(signal(name))
 
 
 def wav(waveform: np.ndarray) -> bytes:

@@ -8,7 +8,7 @@ DER and JER are pyannote.metrics', over the whole recording, overlapping speech 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import groupby
@@ -55,7 +55,7 @@ class Hypothesis:
     """Who speaks when, according to its diarization."""
     exclusive_turns: tuple[SpeakerTurn, ...] = ()
     """The same with one speaker at a time, where the system tells."""
-    timings_s: dict[str, float] = field(default_factory=dict)
+    timings_s: Mapping[str, float] = field(default_factory=dict)
     """What its parts took, where the system tells."""
 
 

@@ -1,7 +1,7 @@
 """The systems that are compared, behind one call: a clip in, a hypothesis out.
 
 All have the same weights, and all are greedy but for transformers' chunked pipeline where it says
-so. Each is made in a process of its own: it may set that process's environment.
+so.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.corpus import REPOSITORY, Clip
 from benchmarks.metrics import Hypothesis
+from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
 
 ASR_MODEL = REPOSITORY / "models" / "whisper-base"
@@ -22,11 +23,11 @@ DRAFT_MODEL = REPOSITORY / "models" / "whisper-tiny.en"
 DIARIZATION_MODEL = REPOSITORY / "models" / "speaker-diarization"
 # The endpoint's settings for each number format. In "int8" whatever the decoder multiplies at every
 # step is; the encoder stays bfloat16.
-PRECISIONS = {
-    "auto": {"DTYPE": "auto", "QUANTIZATION": "auto"},
-    "float32": {"DTYPE": "float32", "QUANTIZATION": "none"},
-    "bf16": {"DTYPE": "bfloat16", "QUANTIZATION": "none"},
-    "int8": {"DTYPE": "bfloat16", "QUANTIZATION": "int8"},
+PRECISIONS: dict[str, dict[str, Any]] = {
+    "auto": {"dtype": "auto", "quantization": "auto"},
+    "float32": {"dtype": "float32", "quantization": "none"},
+    "bf16": {"dtype": "bfloat16", "quantization": "none"},
+    "int8": {"dtype": "bfloat16", "quantization": "int8"},
 }
 CHUNK_S = 30
 CHUNKED_BATCH, FASTER_WHISPER_BATCH = 24, 16
@@ -53,21 +54,22 @@ class Entry:
     """It decodes audio files itself; for others they are decoded off the clock."""
 
 
-def _configure(precision: str, drafting: bool) -> None:
-    """Set the environment that the endpoint reads its settings from."""
-    os.environ |= {"ASR_MODEL": str(ASR_MODEL), **PRECISIONS[precision]}
-    os.environ |= {"ASSISTANT_MODEL": str(DRAFT_MODEL)} if drafting else {}
+def _settings(precision: str, drafting: bool) -> ModelSettings:
+    return ModelSettings(
+        asr_model=str(ASR_MODEL),
+        assistant_model=str(DRAFT_MODEL) if drafting else None,
+        diarization_model=str(DIARIZATION_MODEL),
+        **PRECISIONS[precision],
+    )
 
 
 class OurRecogniser:
     """This project's speech to text; word times included, as always."""
 
     def __init__(self, precision: str = "auto", batch_size: int = 24, drafting: bool = False):
-        from speech_endpoint.config import InferenceConfig, ModelSettings
         from speech_endpoint.transcription.transcriber import Transcriber
 
-        _configure(precision, drafting)
-        self.transcriber = Transcriber(ModelSettings(), str(REPOSITORY))
+        self.transcriber = Transcriber(_settings(precision, drafting), str(REPOSITORY))
         self.config = InferenceConfig(batch_size=batch_size, assisted=drafting)
 
     def __call__(self, clip: Clip) -> Hypothesis:
@@ -84,47 +86,32 @@ class OurDiarizer:
 
         self.diarizer = Diarizer(str(DIARIZATION_MODEL), token=None, device="auto")
 
-    def __call__(self, clip: Clip, **limits: int) -> Hypothesis:
-        return Hypothesis(turns=self.diarizer(clip.waveform, **limits).turns)
+    def __call__(self, clip: Clip) -> Hypothesis:
+        return Hypothesis(turns=self.diarizer(clip.waveform).turns)
 
 
 class OurEndpoint:
-    """This project's handler as a host calls it: words and speakers of an audio file.
+    """This project as its handler runs it: words and speakers of an audio file.
 
-    An answer shows turns only through words: `with_turns` diarizes once more for them. With
-    `told_speakers` it is told the reference's number of speakers.
+    What the handler does besides, parameters and JSON, takes milliseconds. With `told_speakers` it
+    is told the reference's number of speakers.
     """
 
     def __init__(
-        self,
-        precision: str = "auto",
-        drafting: bool = False,
-        *,
-        with_turns: bool = False,
-        told_speakers: bool = False,
+        self, precision: str = "auto", drafting: bool = False, *, told_speakers: bool = False
     ) -> None:
-        _configure(precision, drafting)
-        os.environ["DIARIZATION_MODEL"] = str(DIARIZATION_MODEL)
-        from handler import EndpointHandler
+        from speech_endpoint.pipeline import SpeechPipeline
 
-        self.handler = EndpointHandler(str(REPOSITORY))
-        self.diarizer = OurDiarizer() if with_turns else None
-        self.parameters = {"assisted": drafting, "return_timestamps": "word"}
-        self.told_speakers = told_speakers
+        self.pipeline = SpeechPipeline(_settings(precision, drafting), str(REPOSITORY))
+        self.drafting, self.told_speakers = drafting, told_speakers
 
     def __call__(self, clip: Clip) -> Hypothesis:
-        told = self.told_speakers and clip.turns
-        limits = {"num_speakers": len({turn.speaker for turn in clip.turns})} if told else {}
-        answer = self.handler({"inputs": clip.content, "parameters": self.parameters | limits})
-        words = tuple(
-            Word(word["text"], start, end, speaker=turn["speaker"])
-            for turn in answer["speakers"]
-            for word in turn["words"]
-            for start, end in [word["timestamp"]]
-        )
-        # The endpoint diarizes nothing where it hears no words.
-        turns = self.diarizer(clip, **limits).turns if self.diarizer and words else ()
-        return Hypothesis(answer["text"], words, turns, timings_s=answer["timings"])
+        from speech_endpoint.pipeline import Request
+
+        speakers = {turn.speaker for turn in clip.turns} if self.told_speakers else set()
+        config = InferenceConfig(assisted=self.drafting, num_speakers=len(speakers) or None)
+        found = self.pipeline.run(Request(clip.content, config))
+        return Hypothesis(found.text, found.words, found.speaker_turns, timings_s=found.timings_s)
 
 
 def convert_for_ctranslate2() -> None:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from answers import check_answer
 from paths import AUSTEN, KENNEDY, PHONE_CALL
-from signals import signals
 
+from benchmarks.signals import SIGNALS, signal
 from speech_endpoint.audio.decoding import decode_audio
 from speech_endpoint.whisper.draft_length import DraftPolicy
 
@@ -137,9 +137,9 @@ def test_noise_gives_no_words(handler, data: Path) -> None:
         assert handler({"inputs": file.read_bytes()})["text"] == "", file
 
 
-@pytest.mark.parametrize("sound", ["silence", "white_noise", "pink_noise", "tone"])
+@pytest.mark.parametrize("sound", SIGNALS)
 def test_noise_and_tones_have_no_words(sound: str, handler, wav) -> None:
-    assert handler({"inputs": wav(signals()[sound])})["text"] == ""
+    assert handler({"inputs": wav(signal(sound))})["text"] == ""
 
 
 def test_assisted_gives_the_same_answer(handler, monkeypatch: pytest.MonkeyPatch) -> None:
