@@ -53,9 +53,10 @@ models/whisper-base-drafter/config.json: | models/whisper-base/config.json
 
 # The pip that Python 3.11 brings is older than 25.1 and knows no dependency groups.
 $(INSTALLED): requirements.txt pyproject.toml
-	@$(or $(PYTHON_BASE),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "error: Python 3.11 or newer is needed, not '$(PYTHON_BASE)'; make PYTHON_BASE=/path/to/python3.11"; exit 1; }
-	@$(PYTHON) -m pip --version >/dev/null 2>&1 || $(PYTHON_BASE) -m venv --clear .venv
+	@$(PYTHON) -m pip --version >/dev/null 2>&1 || { \
+	  $(or $(PYTHON_BASE),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "error: '$(PYTHON_BASE)' is not Python 3.11 or newer; make PYTHON_BASE=/path/to/it"; exit 1; }; \
+	  $(PYTHON_BASE) -m venv --clear .venv; }
 	@echo "installing into .venv: some minutes, once; about 6 GB with the CUDA builds of torch from PyPI"
 	$(PIP) install 'pip>=25.1'
 	$(PIP) install -r requirements.txt --group dev
