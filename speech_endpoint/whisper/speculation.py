@@ -179,7 +179,8 @@ class Speculation:
         index = self._index(sequence)
         if index is not None:
             slot = self._slots[index]
-            slot.n_cached = min(slot.n_cached, len(slot.initial_tokens))
+            # The last one is read again, so that there is something to draft from.
+            slot.n_cached = min(slot.n_cached, len(slot.initial_tokens) - 1)
 
     def _index(self, sequence: ActiveSequence) -> int | None:
         return next((n for n, slot in enumerate(self._slots) if slot.sequence is sequence), None)

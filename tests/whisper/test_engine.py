@@ -176,15 +176,16 @@ def results_in_order(engine: Engine) -> list[DecodeResult]:
     return found
 
 
-def decode_in_wrong_languages(
+def decode_in_two_languages(
     transcriber: Transcriber, n_slots: int, *, assisted: bool
 ) -> tuple[list[DecodeResult], list[DecodingStatistics]]:
-    """English speech that is asked for in English, in Tamil and in Korean."""
+    """English speech that is asked for in English and in Tamil."""
     engine = Engine(transcriber.model, n_slots, transcriber.draft, ALWAYS_DRAFT)
     groups = [
         RequestGroup(DecodeOptions(language=language, assisted=assisted))
-        # English first: a draft that is right there goes on for all.
-        for language in ("en", "ta", "ko")
+        # English first: a draft that is right there goes on. The other is alone at last, and all
+        # that there is to draft for has then been begun anew.
+        for language in ("en", "ta")
     ]
     speech = read(AUSTEN)[: 2 * 16_000]
     for n, group in enumerate(groups):
@@ -197,11 +198,11 @@ def test_a_window_that_is_decoded_again_comes_out_the_same_each_time(
     transcriber: Transcriber,
 ) -> None:
     """At a temperature tokens are drawn at random: from a seed, whatever is decoded beside."""
-    alone, statistics = decode_in_wrong_languages(transcriber, 1, assisted=False)
-    drafted, drafted_statistics = decode_in_wrong_languages(transcriber, 3, assisted=True)
+    alone, statistics = decode_in_two_languages(transcriber, 1, assisted=False)
+    drafted, drafted_statistics = decode_in_two_languages(transcriber, 2, assisted=True)
     fallbacks = [one.fallbacks for one in statistics]
-    assert fallbacks[0] == 0 < min(fallbacks[1:])
-    assert any(result.temperature > 0 for result in alone)
+    assert fallbacks[0] == 0 < fallbacks[1]
+    assert alone[0].temperature == 0 < alone[1].temperature
     assert [result.tokens for result in drafted] == [result.tokens for result in alone]
     assert [result.temperature for result in drafted] == [result.temperature for result in alone]
     assert [one.fallbacks for one in drafted_statistics] == fallbacks
