@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.metrics import Utterance
 from benchmarks.signals import SIGNALS, signal
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn, Waveform
 
 REPOSITORY = Path(__file__).resolve().parent.parent

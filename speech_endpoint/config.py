@@ -106,6 +106,8 @@ class InferenceConfig(BaseModel):
     """A code ("en"), whatever name of the language was given; None: detected."""
     channels: Literal["mix", "speakers"] = "mix"
     """"speakers": each channel holds one speaker, as telephone systems record; no diarization."""
+    audio_track: int | None = Field(default=None, ge=0, le=63)
+    """Which of a file's audio tracks, from 0; None: the first that is not silent."""
     max_speakers: int | None = Field(default=None, ge=1)
     min_speakers: int | None = Field(default=None, ge=1)
     num_speakers: int | None = Field(default=None, ge=1)

@@ -12,8 +12,12 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from speech_endpoint.attribution import Attribution, attribute, attribute_channels
-from speech_endpoint.audio.decoding import decode_audio, decode_channels, payload_bytes
+from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
+from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
+from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest
@@ -75,6 +79,7 @@ class SpeechPipeline:
         """
         started = time.perf_counter()
         self.settings = settings
+        self.decoder = AudioDecoder()
         self.transcriber = Transcriber(settings, repository)
         self.diarizer = Diarizer.from_settings(settings, repository)
         logger.info(
@@ -108,14 +113,27 @@ class SpeechPipeline:
     def _serve(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         self.check(request.config)
         stopwatch = Stopwatch()
-        payload = payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20)
+        audio = self._decode(request)
+        stopwatch.lap("decode")
         if request.config.channels == "speakers":
-            recognition = yield from self._recognise_channels(payload, request.config, stopwatch)
+            recognition = yield from self._recognise_channels(audio, request.config, stopwatch)
         else:
             recognition = yield from self._recognise_mix(
-                payload, request.config, stopwatch, early=early
+                audio, request.config, stopwatch, early=early
             )
-        return _transcript(recognition, request.warnings, stopwatch)
+        return _transcript(recognition, [*request.warnings, *audio.warnings], stopwatch)
+
+    def _decode(self, request: Request) -> DecodedAudio:
+        config = request.config
+        return self.decoder(
+            payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20),
+            DecodingOptions(
+                max_audio_s=self.settings.max_audio_s,
+                pcm_rate_hz=config.sampling_rate,
+                apart=config.channels == "speakers",
+                audio_track=config.audio_track,
+            ),
+        )
 
     def check(self, config: InferenceConfig) -> None:
         """Raise InvalidRequest for what the models of this endpoint cannot do."""
@@ -128,11 +146,10 @@ class SpeechPipeline:
         self.transcriber.check(config)
 
     def _recognise_mix(
-        self, payload: bytes, config: InferenceConfig, stopwatch: Stopwatch, *, early: bool
+        self, audio: DecodedAudio, config: InferenceConfig, stopwatch: Stopwatch, *, early: bool
     ) -> Generator[Segment, None, Recognition]:
         """Transcribe the mix of all channels; a diarization model tells the speakers apart."""
-        waveform = decode_audio(payload, config.sampling_rate, self.settings.max_audio_s)
-        stopwatch.lap("decode")
+        (waveform,) = audio.channels
         transcription = yield from self.transcriber.stream(waveform, config, early=early)
         stopwatch.lap("asr")
         attribution = self._attribute(waveform, transcription.segments, config)
@@ -154,17 +171,17 @@ class SpeechPipeline:
         return attribute(segments, diarization)
 
     def _recognise_channels(
-        self, payload: bytes, config: InferenceConfig, stopwatch: Stopwatch
+        self, audio: DecodedAudio, config: InferenceConfig, stopwatch: Stopwatch
     ) -> Generator[Segment, None, Recognition]:
         """Transcribe each channel: what is said on one is said by one speaker."""
-        waveforms = decode_channels(payload, config.sampling_rate, self.settings.max_audio_s)
-        stopwatch.lap("decode")
-        transcriptions = [self.transcriber(waveform, config) for waveform in waveforms]
+        transcriptions = [
+            self.transcriber(np.ascontiguousarray(waveform), config) for waveform in audio.channels
+        ]
         stopwatch.lap("asr")
         attribution = attribute_channels([each.segments for each in transcriptions])
         stopwatch.lap("diarization")
         yield from attribution.segments
-        return Recognition(attribution, transcriptions, waveforms.shape[1] / SAMPLE_RATE_HZ)
+        return Recognition(attribution, transcriptions, audio.channels.shape[1] / SAMPLE_RATE_HZ)
 
 
 class Stopwatch:

@@ -71,7 +71,7 @@ class Conversation(NamedTuple):
 def _read_conversation(audio: Path) -> Conversation:
     from pyannote.database.util import load_rttm
 
-    from speech_endpoint.audio.decoding import decode_audio
+    from speech_endpoint.audio.decoding.decode import decode_audio
 
     (reference,) = load_rttm(audio.with_suffix(".rttm")).values()
     return Conversation(decode_audio(audio.read_bytes(), 16_000, 3600.0), reference)

@@ -7,7 +7,7 @@ import pytest
 from answers import check_answer
 from paths import AUSTEN, KENNEDY
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 
 
 def read(path) -> np.ndarray:

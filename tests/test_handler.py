@@ -12,7 +12,7 @@ from answers import check_answer
 from paths import AUSTEN, KENNEDY, PHONE_CALL
 
 from benchmarks.signals import SIGNALS, signal
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.whisper.draft_length import DraftPolicy
 
 pytestmark = pytest.mark.core

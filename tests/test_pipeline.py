@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from paths import PHONE_CALL
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.pipeline import Request, SpeechPipeline

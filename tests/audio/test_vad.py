@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.audio.vad import (
     BLOCK_FRAMES,
     BLOCK_SAMPLES,

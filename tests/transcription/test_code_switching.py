@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.whisper.draft_length import DraftPolicy
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from paths import AUSTEN, KENNEDY, MODELS, PHONE_CALL
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.transcript import Segment
 from speech_endpoint.transcription.transcriber import Transcriber

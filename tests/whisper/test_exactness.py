@@ -14,7 +14,7 @@ import torch
 from paths import AUSTEN, KENNEDY, MODELS, PHONE_CALL
 from transformers import WhisperFeatureExtractor
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.audio.vad import pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import ModelSettings
