@@ -156,13 +156,12 @@ class Track:
 
     def _decode(self, packet: Any, position_s: float) -> list[Any]:
         self.damage.n_packets += 1
+        if is_silence_of_amr(self._stream.codec_context.name, bytes(packet)):
+            return []
         try:
             return self._stream.decode(packet)
         except (MemoryError, EOFError):
             raise
-        except av.error.PatchWelcomeError:
-            # What FFmpeg does not implement: AMR's frames of comfort noise and of nothing.
-            return []
         except av.error.FFmpegError:
             self.damage.n_lost += 1
             base = packet.time_base or 0
@@ -214,6 +213,17 @@ class Clock:
             self._shift_s = position_s - start_s
             return position_s
         return position_s + gap_s
+
+
+def is_silence_of_amr(codec: str, packet: bytes) -> bool:
+    """Whether a packet is one of AMR's for a pause, comfort noise or nothing, which FFmpeg refuses.
+
+    Source: RFC 4867, section 5.3: frame types 8 to 15 hold no speech (9 to 15 in the wide band).
+    """
+    if "amr" not in codec or not packet:
+        return False
+    frame_type = packet[0] >> 3 & 0xF
+    return frame_type > 8 or (frame_type == 8 and "nb" in codec)
 
 
 def _breaks(first: Block, pending_s: float, block: Block) -> bool:

@@ -1,0 +1,156 @@
+"""Which sound of a file is heard, at what time, and what its caller is told."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from speech_endpoint.audio.decoding.decode import MemorySink, decode
+from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
+from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Channels, Waveform
+
+pytestmark = [pytest.mark.core, pytest.mark.pure]
+
+Movie = Callable[..., bytes]
+Wav = Callable[..., bytes]
+
+
+def heard(
+    payload: bytes, max_audio_s: float = 120, **options: object
+) -> tuple[Channels, list[str]]:
+    sink = MemorySink()
+    n_channels, warnings = decode(payload, DecodingOptions(max_audio_s, **options), sink)
+    return np.frombuffer(sink.content, np.float32).reshape(-1, n_channels).T, warnings
+
+
+def begins_at_s(waveform: Waveform, piece: Waveform) -> float:
+    """Where a piece lies in a waveform, by cross-correlation."""
+    size = 1 << (len(waveform) + len(piece)).bit_length()
+    products = np.fft.rfft(waveform, size) * np.fft.rfft(piece, size).conj()
+    return int(np.argmax(np.fft.irfft(products, size)[: len(waveform)])) / SAMPLE_RATE_HZ
+
+
+def test_a_track_that_starts_late_is_heard_late(movie: Movie, speech: Waveform) -> None:
+    (waveform,), warnings = heard(movie([(5.0, speech)], picture_s=12))
+    assert begins_at_s(waveform, speech) == pytest.approx(5.0, abs=0.02)
+    assert not waveform[: 4 * SAMPLE_RATE_HZ].any() and warnings == []
+
+
+def test_a_gap_in_the_packets_is_silence_of_its_length(movie: Movie, speech: Waveform) -> None:
+    half = len(speech) // 2
+    again_s = half / SAMPLE_RATE_HZ + 10.0
+    payload = movie([(0.0, speech[:half]), (again_s, speech[half:])], picture_s=20)
+    (waveform,), _ = heard(payload)
+    assert begins_at_s(waveform, speech[half:]) == pytest.approx(again_s, abs=0.02)
+
+
+def test_a_silent_first_track_gives_way_to_the_second(movie: Movie, speech: Waveform) -> None:
+    payload = movie([(0.0, np.zeros_like(speech))], [(0.0, speech)])
+    (waveform,), warnings = heard(payload)
+    assert np.abs(waveform).max() > 0.1
+    assert warnings == [
+        "audio track 1 was transcribed: those before it are silent or cannot be decoded"
+    ]
+
+
+def test_the_caller_chooses_the_track(movie: Movie, speech: Waveform) -> None:
+    payload = movie([(0.0, speech)], [(0.0, speech[::-1].copy())])
+    first, second = (heard(payload, audio_track=number)[0][0] for number in (0, 1))
+    assert np.allclose(first, speech, atol=1e-3) and np.allclose(second, speech[::-1], atol=1e-3)
+    with pytest.raises(
+        InvalidRequest, match=r"^parameters\.audio_track: 2: the file's audio tracks are 0 to 1"
+    ):
+        heard(payload, audio_track=2)
+
+
+def test_silence_is_said_to_be_silent(wav: Wav) -> None:
+    _, warnings = heard(wav(np.zeros(16_000)))
+    assert warnings == ["the audio is silent"]
+
+
+def test_channels_in_opposite_phase_do_not_cancel(wav: Wav, speech: Waveform) -> None:
+    (waveform,), warnings = heard(wav(np.stack([speech, -speech])))
+    assert np.allclose(np.abs(waveform), np.abs(speech), atol=1e-3)
+    assert "opposite phase" in warnings[0]
+
+
+@pytest.mark.parametrize("n_channels", [6, 10, 60])
+def test_one_voice_on_the_fourth_of_many_channels(
+    wav: Wav, speech: Waveform, n_channels: int
+) -> None:
+    channels = np.zeros((n_channels, len(speech)), np.float32)
+    channels[3] = speech
+    (waveform,), warnings = heard(wav(channels))
+    assert np.allclose(waveform, speech, atol=1e-3)
+    assert warnings == [f"only channel 4 of {n_channels} carries sound; the others were left out"]
+
+
+def test_two_voices_on_two_channels_are_both_in_the_mix(wav: Wav, speech: Waveform) -> None:
+    silence = np.zeros_like(speech)
+    left, right = np.hstack([speech, silence]), np.hstack([silence, speech[::-1]])
+    (waveform,), warnings = heard(wav(np.stack([left, right])))
+    assert warnings == []
+    for part in np.split(waveform, 2):
+        assert np.abs(part).max() > 0.5 * np.abs(speech).max()
+
+
+def test_floats_on_the_scale_of_integers_are_scaled(speech: Waveform) -> None:
+    file = io.BytesIO()
+    with av.open(file, "w", format="wav") as out:
+        stream = out.add_stream("pcm_f32le", rate=SAMPLE_RATE_HZ, layout="mono")
+        frame = av.AudioFrame.from_ndarray(speech[None] * 32768, format="flt", layout="mono")
+        frame.sample_rate, frame.time_base = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ)
+        out.mux(stream.encode(frame))
+    (waveform,), warnings = heard(file.getvalue())
+    assert np.allclose(waveform, speech, atol=1e-4)
+    assert "integers" in warnings[0]
+
+
+def test_a_rate_that_changes_is_followed(mp3: Callable[..., bytes], speech: Waveform) -> None:
+    (waveform,), warnings = heard(mp3(speech, 44_100) + mp3(speech, 48_000))
+    assert len(waveform) / SAMPLE_RATE_HZ == pytest.approx(2 * 6.05, abs=0.3)
+    assert begins_at_s(waveform[len(speech) :], speech) == pytest.approx(0.0, abs=0.3)
+    assert warnings == []
+
+
+def test_joined_files_are_all_heard(wav: Wav, speech: Waveform) -> None:
+    rates = [np.interp(np.arange(0, len(speech), 2), np.arange(len(speech)), speech), speech]
+    joined = wav(rates[0], 8_000) + wav(rates[1], 16_000) + wav(np.stack([speech, speech]))
+    (waveform,), warnings = heard(joined)
+    assert len(waveform) == pytest.approx(3 * len(speech), abs=20)
+    assert warnings == []
+
+
+def test_an_mp3_of_changing_bit_rate_needs_no_header(
+    mp3: Callable[..., bytes], speech: Waveform
+) -> None:
+    hiss = np.random.default_rng(0).normal(0, 1e-4, 8 * SAMPLE_RATE_HZ).astype(np.float32)
+    (waveform,), _ = heard(mp3(hiss, bit_rate=16_000) + mp3(speech))
+    assert len(waveform) / SAMPLE_RATE_HZ == pytest.approx(8 + 6.05, abs=0.3)
+
+
+def test_a_damaged_stretch_costs_no_more_than_itself(
+    mp3: Callable[..., bytes], speech: Waveform
+) -> None:
+    payload = bytearray(mp3(np.tile(speech, 3)))
+    middle = len(payload) // 2
+    payload[middle : middle + 700] = np.random.default_rng(3).bytes(700)
+    (waveform,), warnings = heard(bytes(payload))
+    assert len(waveform) / SAMPLE_RATE_HZ == pytest.approx(3 * 6.05, abs=0.5)
+    assert warnings and "the audio is damaged, first at " in warnings[0]
+
+
+def test_silence_frames_of_a_telephone_are_no_damage(data) -> None:
+    content = (data / "formats" / "sample.amr").read_bytes()
+    # Comfort noise, then frames of nothing: a second of a pause, before the recording.
+    pause = (b"\x44" + bytes(5) + b"\x7c" * 7) * 7
+    (whole,), _ = heard(content)
+    (waveform,), warnings = heard(b"#!AMR\n" + pause + content[6:])
+    assert len(waveform) - len(whole) == pytest.approx(1.1 * SAMPLE_RATE_HZ, abs=4_000)
+    assert warnings == []
