@@ -11,6 +11,7 @@ import json
 import logging
 import mmap
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -31,6 +32,10 @@ from speech_endpoint.transcript import Channels
 
 logger = logging.getLogger(__name__)
 
+GRACE_S = 10.0
+MIN_PACE = 60.0
+"""Seconds of sound a second that decoding must keep up, after a grace of `GRACE_S`. The slowest
+codecs reach several hundred on one core."""
 WORKER_MODULE = "speech_endpoint.audio.decoding.worker"
 INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT")
 """Of the environment: nothing that could hold a secret."""
@@ -67,7 +72,13 @@ class AudioDecoder:
             with far_end:
                 self._send([payload_fd, samples_fd, far_end.fileno()])
             started = time.monotonic()
-            reply = _converse(channel, options)
+            channel.settimeout(_longest_wait_s(options))
+            try:
+                reply = _converse(channel, options)
+            except TimeoutError:
+                # The worker's own timer ends what takes too long; this one did not even get there.
+                self.close()
+                reply = None
             if reply is None:
                 raise _no_reply(time.monotonic() - started)
             return _decoded(reply, samples_fd)
@@ -113,7 +124,9 @@ class _Worker:
 
     def close(self) -> None:
         self._socket.close()
-        self._process.kill()
+        # With the children that it forked: it leads a session of its own.
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
 
@@ -140,8 +153,15 @@ def _converse(channel: socket.socket, options: DecodingOptions) -> dict[str, Any
         channel.sendall(json.dumps(asdict(options)).encode() + b"\n")
         with channel.makefile("rb") as replies:
             return json.loads(replies.read() or b"null")
+    except TimeoutError:
+        raise
     except (OSError, ValueError):
         return None
+
+
+def _longest_wait_s(options: DecodingOptions) -> float | None:
+    wait_s = 2 * GRACE_S + options.max_audio_s / MIN_PACE
+    return wait_s if wait_s < threading.TIMEOUT_MAX else None
 
 
 def _no_reply(elapsed_s: float) -> InvalidRequest:

@@ -26,15 +26,12 @@ import numpy as np
 from speech_endpoint.audio.decoding.decode import MemorySink, decode
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.decoding.rendering import Samples
+from speech_endpoint.audio.decoding.sandbox import GRACE_S, MIN_PACE
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 MAX_WORKING_MEMORY_BYTES = 256 * 2**20
 """Beside the payload: FFmpeg's tables of a file of hours take some 40 MiB."""
-GRACE_S = 10.0
-MIN_PACE = 60.0
-"""Seconds of sound a second that decoding must keep up, after a grace of `GRACE_S`. The slowest
-codecs reach several hundred on one core."""
 N_DESCRIPTORS = 3
 
 

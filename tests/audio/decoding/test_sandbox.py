@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from paths import AUSTEN, KENNEDY
+from paths import AUSTEN, KENNEDY, REPOSITORY
 
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
@@ -195,6 +198,17 @@ def _mp4_that_claims(n_samples: int) -> bytes:
 @pytest.mark.parametrize("n_samples", [20_000_000, 2**31])
 def test_tables_of_samples_that_are_not_there(decoder: AudioDecoder, n_samples: int) -> None:
     assert refusal(decoder, _mp4_that_claims(n_samples)).startswith("inputs: ")
+
+
+def test_decoding_that_hangs_is_ended_whatever_holds_it() -> None:
+    program = (
+        "import threading\n"
+        "from speech_endpoint.audio.decoding.worker import Timer\n"
+        "Timer().progress(-600.0)\n"  # As far behind as ten seconds without a sample.
+        "threading.Event().wait()"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, timeout=60)
+    assert ended.returncode == -signal.SIGALRM
 
 
 def test_a_worker_that_was_killed_is_started_again(decoder: AudioDecoder) -> None:
