@@ -20,7 +20,7 @@ pytestmark = pytest.mark.core
             base64.b64encode(
                 b"It was a dark and stormy night; the rain fell in torrents. " * 40
             ).decode(),
-            "not an audio file",
+            "text, not audio",
         ),
         (17, "expected base64 text or bytes"),
         (None, "inputs: missing"),
