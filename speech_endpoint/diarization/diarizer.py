@@ -12,7 +12,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -205,7 +205,7 @@ def _load(model: str, token: str | None) -> Pipeline:
         ModelUnavailable: with the file and the remedy where they are known; otherwise without the
             cause, which may quote a URL or a header: the log has it, less the token.
     """
-    _provide_matplotlib_directory()
+    _provide_temporary_directory()
     from speech_endpoint.diarization.loading import UnusableFile
 
     try:
@@ -225,21 +225,29 @@ def _load(model: str, token: str | None) -> Pipeline:
         ) from None
 
 
-def _provide_matplotlib_directory() -> None:
-    """Name a directory for matplotlib, which pyannote imports, where it would find none.
+def _provide_temporary_directory() -> None:
+    """Name a place for temporary files where there is none: any container has shared memory.
 
-    It imports nothing without one it can write to, and looks at home and among temporary files.
+    matplotlib and torch's compiler, which pyannote imports and nobody here uses, cannot even be
+    imported without one.
+
+    Raises:
+        ModelUnavailable: nothing can be written to.
     """
     try:
         os.rmdir(tempfile.mkdtemp())
         return
     except OSError:
         pass
-    with suppress(OSError):
-        # A container with a read-only root has this one all the same.
-        directory = tempfile.mkdtemp(prefix="matplotlib-", dir=SHARED_MEMORY)
-        atexit.register(shutil.rmtree, directory, ignore_errors=True)
-        os.environ.setdefault("MPLCONFIGDIR", directory)
+    try:
+        directory = tempfile.mkdtemp(dir=SHARED_MEMORY)
+    except OSError:
+        raise ModelUnavailable(
+            "DIARIZATION_MODEL needs a directory for temporary files, and none can be written to;"
+            " mount one at /tmp, or set TMPDIR"
+        ) from None
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    tempfile.tempdir = directory
 
 
 def _is_bundle(directory: Path) -> bool:
