@@ -32,14 +32,16 @@ def test_asr_alone_does_not_import_pyannote() -> None:
 def test_speakers_need_no_home_and_no_place_for_temporary_files() -> None:
     """As in a container with a read-only root and an unknown user."""
     script = (
-        "import tempfile; tempfile.tempdir = '/proc/nowhere'\n"
+        "import pwd, tempfile\n"
+        "tempfile.tempdir = '/proc/nowhere'\n"
+        "def unknown(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = unknown\n"
         "from speech_endpoint.diarization.diarizer import Diarizer\n"
         "Diarizer('models/speaker-diarization', token=None, device='cpu')\n"
     )
-    nowhere = ("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "HOME")
-    homeless = os.environ | dict.fromkeys(nowhere, "/proc/nowhere")
-    for name in ("MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"):
-        homeless.pop(name, None)
+    nowhere = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/proc/nowhere")
+    removed = {"HOME", "USER", "LOGNAME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"}
+    homeless = {name: value for name, value in os.environ.items() if name not in removed} | nowhere
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=homeless, check=True)
 
 

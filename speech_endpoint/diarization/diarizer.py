@@ -206,6 +206,7 @@ def _load(model: str, token: str | None) -> Pipeline:
             cause, which may quote a URL or a header: the log has it, less the token.
     """
     _provide_temporary_directory()
+    _provide_home()
     from speech_endpoint.diarization.loading import UnusableFile
 
     try:
@@ -248,6 +249,15 @@ def _provide_temporary_directory() -> None:
         ) from None
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
     tempfile.tempdir = directory
+
+
+def _provide_home() -> None:
+    """Name a home for a user that the system does not know: pyannote asks for one at import."""
+    try:
+        Path.home()
+    except RuntimeError:
+        # As container engines do.
+        os.environ["HOME"] = "/"
 
 
 def _is_bundle(directory: Path) -> bool:
