@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,11 +19,13 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.environment import INFINITY, describe_setting, is_unset, unquoted
+from speech_endpoint.errors import InvalidRequest, InvalidSettings
 from speech_endpoint.languages import language_code
 
 MAX_QUOTE_CHARACTERS = 80
@@ -29,11 +35,13 @@ MAX_QUOTE_CHARACTERS = 80
 class ModelSettings(BaseSettings):
     """The models and limits of an endpoint, read from environment variables of the same names.
 
-    A model is a Hub name, or a directory: absolute, or relative to the repository.
+    A model is a Hub name, or a directory: absolute, or relative to the repository. Values are taken
+    as consoles and .env files hand them over: blanks and one pair of quotes around them are
+    removed, and nothing, "none" and "null" leave a setting at its default.
     """
 
     model_config = SettingsConfigDict(
-        protected_namespaces=(), extra="ignore", env_ignore_empty=True
+        protected_namespaces=(), extra="ignore", hide_input_in_errors=True
     )
 
     asr_model: str = "openai/whisper-large-v3-turbo"
@@ -54,11 +62,72 @@ class ModelSettings(BaseSettings):
     """int8 weights for the decoder's linear layers, on a CPU; auto: with bfloat16 on a CPU."""
 
     max_payload_mb: int = Field(default=512, ge=1)
-    """Largest audio payload, decoded from base64, in MiB."""
+    """Largest audio payload, decoded from base64, in MiB; inf: any."""
     max_audio_s: float = Field(default=4 * 3600.0, gt=0)
-    """Longest recording, seconds."""
+    """Longest recording, seconds; inf: any."""
+    cuda_visible_devices: str | None = None
+    """CUDA's own variable; where it hides all GPUs, `device` auto is the CPU."""
     pyannote_metrics_enabled: bool = False
     """Whether pyannote.audio may report its usage to its makers."""
+
+    def __init__(self, **values: Any) -> None:
+        """
+        Raises:
+            InvalidSettings: naming each variable that is wrong, and what is allowed.
+        """
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise InvalidSettings("; ".join(map(describe_setting, error.errors()))) from None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, given: Mapping[str, Any]) -> dict[str, Any]:
+        cleaned = {
+            name: unquoted(value) if isinstance(value, str) else value
+            for name, value in given.items()
+        }
+        return {
+            name: value
+            for name, value in cleaned.items()
+            if not (isinstance(value, str) and is_unset(name, value))
+        }
+
+    @field_validator("device", "dtype", "quantization", mode="before")
+    @classmethod
+    def _in_small_letters(cls, value: Any) -> Any:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("max_payload_mb", mode="before")
+    @classmethod
+    def _infinite_payload(cls, value: Any) -> Any:
+        is_infinite = isinstance(value, str) and value.lower() in INFINITY
+        return sys.maxsize >> 20 if is_infinite else value
+
+    @field_validator("max_audio_s")
+    @classmethod
+    def _limit(cls, limit_s: float) -> float:
+        # NaN is below and above nothing: it would be no limit at all.
+        if math.isnan(limit_s):
+            raise ValueError("expected a number above 0")
+        return limit_s
+
+    @model_validator(mode="after")
+    def _hidden_gpus(self) -> ModelSettings:
+        if self.device == "auto" and self.cuda_visible_devices in ("", "-1"):
+            self.device = "cpu"
+        return self
+
+    @field_validator("hf_token")
+    @classmethod
+    def _characters(cls, token: SecretStr | None) -> SecretStr | None:
+        # HTTP libraries refuse others in a header, and quote the header in the log.
+        if token is not None and not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+            raise ValueError(
+                "holds a blank, a line break or another character that no token has; copy it again"
+                " from huggingface.co/settings/tokens"
+            )
+        return token
 
     @property
     def token(self) -> str | None:

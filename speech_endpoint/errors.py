@@ -21,5 +21,9 @@ class InvalidRequest(ValueError):
         return f"{self.field}: {self.message}"
 
 
+class InvalidSettings(ValueError):
+    """An environment variable that the endpoint cannot start with; the message holds no secret."""
+
+
 class ModelUnavailable(RuntimeError):
     """A model that the settings name cannot be loaded; the message holds no token."""

@@ -4,28 +4,111 @@ from __future__ import annotations
 
 import ctypes
 import math
+import re
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import torch
+
+from speech_endpoint.errors import InvalidSettings
+
+NVIDIA_NODES, NVIDIA_VERSION = Path("/dev"), Path("/proc/driver/nvidia/version")
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def pick_device(device: str) -> torch.device:
-    """The device that a setting names; "auto" is a GPU where there is one."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+@dataclass(frozen=True)
+class Accelerators:
+    """What this machine has, and what PyTorch can use of it."""
+
+    n_cuda: int
+    """GPUs that PyTorch can use through CUDA (or ROCm)."""
+    has_nvidia_node: bool
+    """Whether the system shows an NVIDIA GPU, usable or not."""
+    driver: str | None
+    """Version of the NVIDIA driver."""
+    torch_version: str
+    cuda_version: str | None
+    """The CUDA that PyTorch was built for; None: for none."""
+    others: frozenset[str] = frozenset()
+    """Other kinds that can be used: mps, xpu."""
+
+
+def find_accelerators() -> Accelerators:
+    """Ask the system and PyTorch."""
+    version = NVIDIA_VERSION.read_text() if NVIDIA_VERSION.is_file() else ""
+    driver = re.search(r"\b\d+\.\d+(\.\d+)?\b", version)
+    usable = {
+        "mps": torch.backends.mps.is_available(),
+        "xpu": hasattr(torch, "xpu") and torch.xpu.is_available(),
+    }
+    return Accelerators(
+        n_cuda=torch.cuda.device_count() if torch.cuda.is_available() else 0,
+        has_nvidia_node=any(NVIDIA_NODES.glob("nvidia[0-9]*")),
+        driver=driver[0] if driver else None,
+        torch_version=str(torch.__version__),
+        cuda_version=torch.version.cuda,
+        others=frozenset(name for name, is_usable in usable.items() if is_usable),
+    )
+
+
+def pick_device(device: str, found: Accelerators | None = None) -> torch.device:
+    """The device that a setting names; "auto" is a GPU where there is one.
+
+    Args:
+        device: auto, cpu, cuda, cuda:0, mps, …
+        found: what there is; None: find out.
+
+    Raises:
+        InvalidSettings: it is not there, or there is an NVIDIA GPU that PyTorch cannot use:
+            serving on the CPU in its place would be some fifty times slower, without a word.
+    """
+    found = found or find_accelerators()
+    if device == "cpu" or (device == "auto" and not found.n_cuda and not found.has_nvidia_node):
+        return torch.device("cpu")
+    kind, _, index = device.partition(":")
+    if kind in ("auto", "cuda"):
+        if not found.n_cuda:
+            raise InvalidSettings(_no_cuda(device, found))
+        if index and int(index) >= found.n_cuda:
+            raise InvalidSettings(
+                f"DEVICE: {device} is not there; this machine has {found.n_cuda} GPU"
+                f"{'s' if found.n_cuda > 1 else ''}, counted from cuda:0"
+            )
+        return torch.device("cuda" if device == "auto" else device)
+    if kind != "cpu" and kind not in found.others:
+        raise InvalidSettings(f"DEVICE: {device} is not there, or not for this PyTorch; use auto")
     return torch.device(device)
+
+
+def _no_cuda(device: str, found: Accelerators) -> str:
+    if not found.has_nvidia_node:
+        return f"DEVICE: {device}, and this machine shows no NVIDIA GPU; use auto or cpu"
+    build = f"for CUDA {found.cuda_version}" if found.cuda_version else "without CUDA"
+    return (
+        f"DEVICE: {device}, and PyTorch {found.torch_version} ({build}) cannot use the NVIDIA GPU"
+        f" of this machine, whose driver is {found.driver or 'unknown'}; update the driver, install"
+        " a PyTorch for its CUDA (see requirements.txt), or set DEVICE=cpu"
+    )
+
+
+def describe_device(device: torch.device) -> str:
+    """A device for the log, a GPU with its name."""
+    if device.type != "cuda":
+        return str(device)
+    return f"{device} ({torch.cuda.get_device_name(device)})"
 
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether the device has instructions for bfloat16."""
     if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
+        # PyTorch emulates it on cards without it (T4), several times slower than float32.
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return device.type == "cpu" and bool(native)
 

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from paths import REPOSITORY
 
+from speech_endpoint.errors import InvalidSettings
 from speech_endpoint.hardware import (
+    Accelerators,
     balanced_batch_size,
     has_bfloat16,
     map_on_threads,
@@ -64,8 +66,28 @@ def test_every_worker_gets_its_share_of_a_few_items(num_threads):
 
 
 def test_a_named_device_is_taken_and_auto_finds_one():
-    assert pick_device("cuda:1") == torch.device("cuda", 1)
-    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    two = Accelerators(2, True, "550.54.15", "2.9.1", "12.8")
+    assert pick_device("cuda:1", two) == torch.device("cuda", 1)
+    assert pick_device("auto", two).type == "cuda"
+    none = Accelerators(0, False, None, "2.9.1", "12.8")
+    assert pick_device("auto", none) == CPU
+    assert pick_device("cpu", two) == CPU
+
+
+def test_a_gpu_that_cannot_be_used_is_not_passed_over_in_silence():
+    old_driver = Accelerators(0, True, "535.104.05", "2.14.1", "13.0")
+    with pytest.raises(InvalidSettings) as raised:
+        pick_device("auto", old_driver)
+    for part in ("DEVICE: auto", "2.14.1", "CUDA 13.0", "535.104.05", "DEVICE=cpu"):
+        assert part in str(raised.value)
+    assert pick_device("cpu", old_driver) == CPU
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:3", "mps", "xpu"])
+def test_a_device_that_is_not_there_is_said(device: str):
+    found = Accelerators(1 if device == "cuda:3" else 0, False, None, "2.9.1", "12.8")
+    with pytest.raises(InvalidSettings, match=f"^DEVICE: {device}"):
+        pick_device(device, found)
 
 
 def test_only_devices_that_are_known_have_bfloat16():

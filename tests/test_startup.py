@@ -29,6 +29,22 @@ def test_asr_alone_does_not_import_pyannote() -> None:
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=True)
 
 
+def test_speakers_need_no_home_and_no_place_for_temporary_files() -> None:
+    """As in a container with a read-only root and an unknown user."""
+    script = (
+        "import pwd, tempfile\n"
+        "tempfile.tempdir = '/proc/nowhere'\n"
+        "def unknown(uid): raise KeyError(uid)\n"
+        "pwd.getpwuid = unknown\n"
+        "from speech_endpoint.diarization.diarizer import Diarizer\n"
+        "Diarizer('models/speaker-diarization', token=None, device='cpu')\n"
+    )
+    nowhere = dict.fromkeys(("TMPDIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"), "/proc/nowhere")
+    removed = {"HOME", "USER", "LOGNAME", "MPLCONFIGDIR", "TORCHINDUCTOR_CACHE_DIR"}
+    homeless = {name: value for name, value in os.environ.items() if name not in removed} | nowhere
+    subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, env=homeless, check=True)
+
+
 @pytest.fixture
 def hub(request: pytest.FixtureRequest) -> Iterator[str]:
     """The address of a Hub that answers every request with the status in `request.param`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import json
 import logging
 import os
+import shutil
+import tempfile
 import threading
 import traceback
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ import torch
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device
+from speech_endpoint.hub import display_name
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ logger = logging.getLogger(__name__)
 MIN_DURATION_S = 0.1
 # For pipelines that come with the batch size 1.
 BATCH_SIZE = 32
+SHARED_MEMORY = "/dev/shm"
 BUNDLE_TYPE = "local-speaker-diarization"
 """`type` in the config.json of a bundle that `tools/build_models` wrote."""
 
@@ -197,32 +202,70 @@ def _load(model: str, token: str | None) -> Pipeline:
     """Load a bundle or a pyannote pipeline.
 
     Raises:
-        ModelUnavailable: without its cause, which may quote a URL or a header; the log has the
-            traceback, less the token.
+        ModelUnavailable: with the file and the remedy where they are known; otherwise without the
+            cause, which may quote a URL or a header: the log has it, less the token.
     """
-    name = Path(model).name if Path(model).is_dir() else model
+    _provide_temporary_directory()
+    _provide_home()
+    from speech_endpoint.diarization.loading import UnusableFile
+
     try:
-        pipeline = _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_hub(model, token)
+        return _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_hub(model, token)
+    except ModelUnavailable:
+        raise
+    except UnusableFile as error:
+        raise ModelUnavailable(f"DIARIZATION_MODEL {display_name(model)!r}: {error}") from None
     except Exception as error:
         details = traceback.format_exc()
         if token:
             details = details.replace(token, "<HF_TOKEN>")
-        logger.error("DIARIZATION_MODEL: %r could not be loaded\n%s", model, details)
+        logger.error("DIARIZATION_MODEL: %r could not be loaded\n%s", display_name(model), details)
         raise ModelUnavailable(
-            f"DIARIZATION_MODEL: {name!r} could not be loaded ({type(error).__name__}); see the log"
+            f"DIARIZATION_MODEL {display_name(model)!r} could not be loaded"
+            f" ({type(error).__name__}); see the log"
         ) from None
-    if pipeline is None:
+
+
+def _provide_temporary_directory() -> None:
+    """Name a place for temporary files where there is none: any container has shared memory.
+
+    matplotlib and torch's compiler, which pyannote imports and nobody here uses, cannot even be
+    imported without one.
+
+    Raises:
+        ModelUnavailable: nothing can be written to.
+    """
+    try:
+        os.rmdir(tempfile.mkdtemp())
+        return
+    except OSError:
+        pass
+    try:
+        directory = tempfile.mkdtemp(dir=SHARED_MEMORY)
+    except OSError:
         raise ModelUnavailable(
-            f"DIARIZATION_MODEL: {name!r} could not be downloaded; accept its conditions on"
-            " huggingface.co and set HF_TOKEN to a token that may read it (HF_TOKEN is"
-            f" {'set' if token else 'not set'})"
-        )
-    return pipeline
+            "DIARIZATION_MODEL needs a directory for temporary files, and none can be written to;"
+            " mount one at /tmp, or set TMPDIR"
+        ) from None
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    tempfile.tempdir = directory
+
+
+def _provide_home() -> None:
+    """Name a home for a user that the system does not know: pyannote asks for one at import."""
+    try:
+        Path.home()
+    except RuntimeError:
+        # As container engines do.
+        os.environ["HOME"] = "/"
 
 
 def _is_bundle(directory: Path) -> bool:
-    config = directory / "config.json"
-    return config.is_file() and json.loads(config.read_text()).get("type") == BUNDLE_TYPE
+    try:
+        config = json.loads((directory / "config.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("type") == BUNDLE_TYPE
 
 
 def _load_bundle(directory: Path) -> Pipeline:
@@ -231,15 +274,12 @@ def _load_bundle(directory: Path) -> Pipeline:
     return BundledSpeakerDiarization(directory)
 
 
-def _load_hub(model: str, token: str | None) -> Pipeline | None:
-    """Load a pyannote pipeline, by its fast form where there is one; None without access."""
-    from pyannote.audio import Pipeline
-
+def _load_hub(model: str, token: str | None) -> Pipeline:
+    """Load a pyannote pipeline, by its fast form where there is one."""
+    from speech_endpoint.diarization.loading import load_pipeline
     from speech_endpoint.diarization.pipeline import FastSpeakerDiarization
 
-    pipeline = Pipeline.from_pretrained(model, token=token)
-    if pipeline is None:
-        return None
+    pipeline = load_pipeline(model, token)
     for size in ("segmentation_batch_size", "embedding_batch_size"):
         if getattr(pipeline, size, BATCH_SIZE) == 1:
             setattr(pipeline, size, BATCH_SIZE)

@@ -31,6 +31,7 @@ from speech_endpoint.diarization.chunks import (
 )
 from speech_endpoint.diarization.clustering import CoOccurrenceClustering
 from speech_endpoint.diarization.embedding import FRAMES_PER_S, SpeakerEmbedder
+from speech_endpoint.diarization.loading import load_network, load_plda
 from speech_endpoint.diarization.local_tracks import (
     clean_segmentations,
     join_subtracks,
@@ -199,8 +200,8 @@ class BundledSpeakerDiarization(FastSpeakerDiarization):
         """
         config = json.loads((bundle / "config.json").read_text())
         super().__init__(
-            segmentation=str(bundle / config["segmentation"]),
-            plda=str(bundle / config["plda"]),
+            segmentation=load_network(bundle / config["segmentation"]),
+            plda=load_plda(bundle / config["plda"]),
             # The only choice for which the constructor loads no embedding model of its own.
             clustering="OracleClustering",
             embedding_exclude_overlap=True,

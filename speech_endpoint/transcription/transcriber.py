@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
 from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.hardware import describe_device
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform
 from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
 from speech_endpoint.whisper.backends import choose_backend
@@ -30,6 +32,8 @@ MAX_PROMPT_TOKENS = 223
 HEAD_START_WINDOWS = 2
 
 Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
 
 
 def drain(stream: Generator[Any, None, Result]) -> Result:
@@ -76,13 +80,23 @@ class Transcriber:
             ModelUnavailable: a model cannot be loaded, or the assistant cannot draft for the other.
         """
         backend = choose_backend(settings.device, settings.dtype, settings.quantization)
+        logger.info(
+            "Whisper runs on %s in %s", describe_device(backend.device), backend.number_formats
+        )
         checkpoint = load_checkpoint(resolve_model(settings.asr_model, repository), settings.token)
         self.model = WhisperModel.from_checkpoint(checkpoint, backend)
         self.draft: DraftModel | None = None
         self.draft_policy = draft_policy
         if settings.assistant_model:
             name = resolve_model(settings.assistant_model, repository)
-            self.draft = DraftModel(load_checkpoint(name, settings.token), checkpoint, self.model)
+            assistant = load_checkpoint(name, settings.token, "ASSISTANT_MODEL")
+            self.draft = DraftModel(assistant, checkpoint, self.model)
+            logger.info(
+                "the assistant %s",
+                "shares the model's encoder"
+                if self.draft.shares_encoder
+                else f"has an encoder of its own, {self.draft.encoder_cost:.0%} of the model's",
+            )
         self.vad = SileroVAD()
 
     def __call__(self, waveform: Waveform, config: InferenceConfig) -> Transcription:
@@ -196,6 +210,10 @@ class Transcriber:
                     "unavailable",
                     f"{language!r} needs a multilingual model; this one knows English only",
                 )
+        elif config.task not in tokenizer.tasks:
+            raise InvalidRequest(
+                "parameters.task", "unavailable", f"this model has no token for {config.task!r}"
+            )
         elif language is not None and language not in tokenizer.languages:
             raise InvalidRequest(
                 "parameters.language", "unavailable", f"this model does not know {language!r}"

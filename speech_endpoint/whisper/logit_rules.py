@@ -12,11 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from speech_endpoint.whisper.model.features import AUDIO_FRAMES
-from speech_endpoint.whisper.tokenizer import Tokenizer
-
-N_TIMESTAMPS = AUDIO_FRAMES + 1
-"""<|0.00|> to <|30.00|>."""
+from speech_endpoint.whisper.tokenizer import N_TIMESTAMPS, Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +71,7 @@ class LogitRules:
         self.begin_suppress_tokens = torch.tensor(
             tokenizer.begin_suppress_tokens, dtype=torch.long, device=device
         )
-        n_timestamps = tokenizer.vocabulary_size - tokenizer.first_timestamp
-        self.timestamp_index = torch.arange(n_timestamps, device=device)
+        self.timestamp_index = torch.arange(N_TIMESTAMPS, device=device)
 
     def choose(
         self,
@@ -92,11 +87,18 @@ class LogitRules:
             samplers: of each position; none at all: the likeliest everywhere.
         """
         self._mask(logits, constraints)
-        first = self.tokenizer.first_timestamp
-        text, timestamps = logits[:, :first], logits[:, first:]
+        first, after = self.tokenizer.first_timestamp, self.tokenizer.after_timestamps
+        text, timestamps = logits[:, :first], logits[:, first:after]
         best_text, best_text_token = text.max(dim=1)
         timestamps_total = torch.logsumexp(timestamps, dim=1)
         total = torch.logaddexp(torch.logsumexp(text, dim=1), timestamps_total)
+        if self.tokenizer.added_words:
+            added = logits[:, after:]
+            best_added, best_added_token = added.max(dim=1)
+            is_added = best_added > best_text
+            best_text_token = torch.where(is_added, best_added_token + after, best_text_token)
+            best_text = torch.maximum(best_added, best_text)
+            total = torch.logaddexp(total, torch.logsumexp(added, dim=1))
         # All timestamps together are likelier than any one text token: it is time for one.
         is_timestamp = timestamps_total > best_text
         best_timestamp, best_timestamp_token = timestamps.max(dim=1)
@@ -110,21 +112,25 @@ class LogitRules:
 
     def _mask(self, logits: Tensor, constraints: Sequence[TokenConstraint]) -> None:
         tokenizer, device = self.tokenizer, logits.device
+        first, after = tokenizer.first_timestamp, tokenizer.after_timestamps
         logits[:, self.suppress_tokens] = -torch.inf
         low = torch.tensor([rule.timestamps_from for rule in constraints], device=device)[:, None]
         high = torch.tensor([rule.timestamps_to for rule in constraints], device=device)[:, None]
         forbidden = (self.timestamp_index < low) | (self.timestamp_index >= high)
-        logits[:, tokenizer.first_timestamp :].masked_fill_(forbidden, -torch.inf)
+        logits[:, first:after].masked_fill_(forbidden, -torch.inf)
         for position, rule in enumerate(constraints):
             if rule.first:
-                logits[position, : tokenizer.first_timestamp] = -torch.inf
+                logits[position, :first] = -torch.inf
+                logits[position, after:] = -torch.inf
                 logits[position, self.begin_suppress_tokens] = -torch.inf
             elif not rule.text:
                 logits[position, : tokenizer.eot] = -torch.inf
+                logits[position, after:] = -torch.inf
 
     def _draw(self, logits: Tensor, is_timestamp: bool, sampler: Sampler) -> int:
         """A token drawn from the distribution of `logits`, (vocabulary,), at a temperature."""
         if is_timestamp:
             logits[: self.tokenizer.first_timestamp] = -torch.inf
+            logits[self.tokenizer.after_timestamps :] = -torch.inf
         weights = torch.softmax(logits / sampler.temperature, dim=0).cpu()
         return int(torch.multinomial(weights, 1, generator=sampler.generator))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
 
+from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.whisper.checkpoint import Checkpoint
-from speech_endpoint.whisper.model.features import AUDIO_FRAME_S
+from speech_endpoint.whisper.checkpoint.published import TokenRules
+from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
 
 # openai/whisper tokenizer.py: punctuation that belongs to the word after it, or before it.
 PREPENDED_PUNCTUATION = "\"'“¿([{-"
@@ -16,6 +18,20 @@ APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 # The end of text in GPT-2's own vocabulary, which the English models have, is one less.
 MULTILINGUAL_EOT = 50_257
+N_TIMESTAMPS = AUDIO_FRAMES + 1
+"""<|0.00|> to <|30.00|>."""
+LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
+# What a text never holds, whether or not a checkpoint's list of suppressed tokens names it.
+NEVER_WRITTEN = (
+    "<|startoftranscript|>",
+    "<|translate|>",
+    "<|transcribe|>",
+    "<|startoflm|>",
+    "<|startofprev|>",
+    "<|nospeech|>",
+    "<|nocaptions|>",
+    "<|notimestamps|>",
+)
 
 
 def byte_of_character() -> dict[str, int]:
@@ -31,47 +47,122 @@ def byte_of_character() -> dict[str, int]:
 
 
 class Tokenizer:
-    """The token ids of one checkpoint. Special tokens bear openai/whisper's names."""
+    """The token ids of one checkpoint. Special tokens bear openai/whisper's names.
+
+    What an id means is what the vocabulary says; generation_config.json, which people copy from
+    other models, is asked for what the vocabulary does not know.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        ids = checkpoint.token_ids
-        # transformers declares none of Whisper's own attributes.
-        rules: Any = checkpoint.generation_config
-        self.ids = ids
-        self.encode = checkpoint.encode_text
+        """
+        Raises:
+            ModelUnavailable: the tokenizer is not one of a Whisper, or not this one's.
+        """
+        rules, self._name = checkpoint.token_rules, checkpoint.name
+        self.ids = checkpoint.vocabulary.ids
+        self.encode = checkpoint.vocabulary.encode
         self.vocabulary_size: int = checkpoint.config.vocab_size
-        self.eot: int = ids["<|endoftext|>"]
-        self.sot: int = ids["<|startoftranscript|>"]
-        self.sot_prev: int = ids["<|startofprev|>"]
-        self.no_timestamps: int = ids["<|notimestamps|>"]
-        self.no_speech: int | None = ids.get("<|nospeech|>", ids.get("<|nocaptions|>"))
-        self.first_timestamp: int = self.no_timestamps + 1
-        self.multilingual = bool(getattr(rules, "is_multilingual", self.eot == MULTILINGUAL_EOT))
-        self.languages: dict[str, int] = {}
+        self.eot: int = self._required("<|endoftext|>")
+        self.sot: int = self._required("<|startoftranscript|>")
+        self.sot_prev: int = self._required("<|startofprev|>")
+        self.no_timestamps: int = self._required("<|notimestamps|>")
+        self.no_speech: int | None = self.ids.get("<|nospeech|>", self.ids.get("<|nocaptions|>"))
+        self.first_timestamp: int = self.ids.get("<|0.00|>", self.no_timestamps + 1)
+        self.after_timestamps = self.first_timestamp + N_TIMESTAMPS
+        """The first id after <|30.00|>: of a token that a fine-tune has added, or of none."""
+        self._check_sizes(rules)
+        self.added_words = {
+            i: text
+            for i, text in checkpoint.vocabulary.added_words.items()
+            if i >= self.after_timestamps
+        }
+        """Tokens that a fine-tune has added, as text."""
+        self.multilingual = rules.is_multilingual
+        if rules.is_multilingual is None:
+            self.multilingual = self.eot >= MULTILINGUAL_EOT
+        self.languages: dict[str, int] = self._languages(rules) if self.multilingual else {}
         """Ids by code."""
-        self.tasks: dict[str, int] = {}
-        if self.multilingual:
-            self.languages = {name[2:-2]: token for name, token in rules.lang_to_id.items()}
-            self.tasks = dict(getattr(rules, "task_to_id", None) or {})
-        self.suppress_tokens = sorted({*(rules.suppress_tokens or []), self.no_timestamps})
-        self.begin_suppress_tokens: list[int] = list(rules.begin_suppress_tokens or [])
-        self.max_initial_timestamp: int | None = getattr(rules, "max_initial_timestamp_index", None)
+        self.tasks: dict[str, int] = self._tasks(rules) if self.multilingual else {}
+        if self.multilingual and not (self.languages and "transcribe" in self.tasks):
+            raise self._unavailable(
+                "has no tokens of languages and tasks, and generation_config.json has no lang_to_id"
+                " and task_to_id"
+            )
+        self.suppress_tokens = self._suppressed(rules)
+        self.begin_suppress_tokens = self._suppressed_at_begin(rules)
+        self.max_initial_timestamp: int | None = rules.max_initial_timestamp_index
+
+    def _required(self, token: str) -> int:
+        if token not in self.ids:
+            raise self._unavailable(f"lacks {token}")
+        return self.ids[token]
+
+    def _unavailable(self, problem: str) -> ModelUnavailable:
+        return ModelUnavailable(
+            f"{self._name!r}: its tokenizer {problem}; copy tokenizer.json and"
+            " generation_config.json from the base model"
+        )
+
+    def _check_sizes(self, rules: TokenRules) -> None:
+        """Find the tokenizer of another Whisper, whose special tokens lie elsewhere."""
+        if self.after_timestamps > self.vocabulary_size:
+            raise self._unavailable(
+                f"needs {self.after_timestamps} ids, and the network knows {self.vocabulary_size}"
+            )
+        said = rules.no_timestamps_token_id
+        fits = self.after_timestamps == self.vocabulary_size
+        if not fits and said is not None and said != self.no_timestamps:
+            raise self._unavailable(
+                f"has <|notimestamps|> at {self.no_timestamps}, and generation_config.json at"
+                f" {said}"
+            )
+
+    def _languages(self, rules: TokenRules) -> dict[str, int]:
+        said = rules.lang_to_id or {}
+        known = {
+            match[1]: i
+            for token, i in sorted(self.ids.items(), key=lambda item: item[1])
+            if (match := LANGUAGE.fullmatch(token)) and i > self.sot
+        }
+        named = {name[2:-2]: i for name, i in said.items() if LANGUAGE.fullmatch(name)}
+        in_range = {code: i for code, i in named.items() if i < self.vocabulary_size}
+        return {code: known.get(code, i) for code, i in in_range.items()} or known
+
+    def _tasks(self, rules: TokenRules) -> dict[str, int]:
+        said = rules.task_to_id or {}
+        names = ("transcribe", "translate")
+        tasks = {name: self.ids.get(f"<|{name}|>", said.get(name)) for name in names}
+        return {name: i for name, i in tasks.items() if i is not None and i < self.vocabulary_size}
+
+    def _suppressed(self, rules: TokenRules) -> list[int]:
+        """Ids that are never written: those of the list, and those that mean nothing in a text."""
+        listed = {i for i in rules.suppress_tokens or () if 0 <= i < self.vocabulary_size}
+        special = {self.ids[token] for token in NEVER_WRITTEN if token in self.ids}
+        after = range(self.after_timestamps, self.vocabulary_size)
+        return sorted(listed | special | {i for i in after if i not in self.added_words})
+
+    def _suppressed_at_begin(self, rules: TokenRules) -> list[int]:
+        if "begin_suppress_tokens" not in rules.model_fields_set:
+            # openai/whisper's: no window begins with a blank or with the end of the text.
+            return [*self.encode(" "), self.eot]
+        return [i for i in rules.begin_suppress_tokens or () if 0 <= i < self.vocabulary_size]
 
     @cached_property
     def token_bytes(self) -> dict[int, bytes]:
         """The bytes of every text token."""
         table = byte_of_character()
-        return {
+        spelled = {
             i: bytes(table[c] for c in token)
             for token, i in self.ids.items()
             if i < self.eot and all(c in table for c in token)
         }
+        return spelled | {i: text.encode() for i, text in self.added_words.items()}
 
     def is_timestamp(self, token: int) -> bool:
-        return token >= self.first_timestamp
+        return self.first_timestamp <= token < self.after_timestamps
 
     def is_text(self, token: int) -> bool:
-        return token < self.eot
+        return token < self.eot or token in self.added_words
 
     def timestamp_s(self, token: int) -> float:
         """The time that a timestamp token means, seconds from the window's start."""
@@ -156,10 +247,6 @@ def token_map(source: Tokenizer, target: Tokenizer) -> dict[int, int]:
         i: by_bytes[content] for i, content in source.token_bytes.items() if content in by_bytes
     }
     same[source.eot] = target.eot
-    n_timestamps = min(
-        source.vocabulary_size - source.first_timestamp,
-        target.vocabulary_size - target.first_timestamp,
-    )
     return same | {
-        source.first_timestamp + n: target.first_timestamp + n for n in range(n_timestamps)
+        source.first_timestamp + n: target.first_timestamp + n for n in range(N_TIMESTAMPS)
     }

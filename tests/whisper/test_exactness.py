@@ -249,13 +249,20 @@ def draft_model_of(checkpoint: Checkpoint) -> DraftModel:
 def test_a_draft_model_without_common_tokens_is_refused() -> None:
     draft = load_checkpoint(str(MODELS / "whisper-tiny.en"))
     foreign = {
-        token if token.startswith("<|") else f"zq{n}": n for token, n in draft.token_ids.items()
+        token if token.startswith("<|") else f"zq{n}": n
+        for token, n in draft.vocabulary.ids.items()
     }
+    vocabulary = replace(draft.vocabulary, ids=foreign)
     with pytest.raises(ModelUnavailable, match=r"only 0 of its .* text tokens exist there"):
-        draft_model_of(replace(draft, token_ids=foreign))
+        draft_model_of(replace(draft, vocabulary=vocabulary))
 
 
-def test_a_draft_model_for_another_sampling_rate_is_refused() -> None:
-    draft = load_checkpoint(str(MODELS / "whisper-tiny.en"))
-    with pytest.raises(ModelUnavailable, match="8000 Hz, the other at 16000 Hz"):
-        draft_model_of(replace(draft, extractor=WhisperFeatureExtractor(sampling_rate=8_000)))
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_copy_of_an_encoder_in_another_number_format_is_shared(dtype: torch.dtype) -> None:
+    """As distil-whisper in float32 beside the float16 of the model that its encoder is from."""
+    target = load_checkpoint(str(MODELS / "whisper-tiny.en"))
+    copy = {name: tensor.to(dtype) for name, tensor in target.weights.items()}
+    model = WhisperModel.from_checkpoint(target, choose_backend("cpu", "float32", "none"))
+    assert DraftModel(replace(target, weights=copy), target, model).shares_encoder
+    copy["model.encoder.layers.3.fc1.bias"] = copy["model.encoder.layers.3.fc1.bias"] + 1
+    assert not DraftModel(replace(target, weights=copy), target, model).shares_encoder

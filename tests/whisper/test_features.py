@@ -21,14 +21,14 @@ def test_log_mel_is_that_of_transformers(mel_bins: int, seconds: float) -> None:
     chirp = 0.3 * np.sin(2 * np.pi * (200 + 150 * time) * time)
     waveform = (chirp + noise).astype(np.float32)
     expected = extractor(waveform, sampling_rate=16_000, return_tensors="pt").input_features
-    found = LogMel(extractor, torch.device("cpu"))([waveform])
+    found = LogMel(mel_bins, torch.device("cpu"))([waveform])
     assert found.shape == (1, mel_bins, 3000)
     torch.testing.assert_close(found, expected, atol=2e-4, rtol=0)
 
 
 def test_each_waveform_has_a_floor_of_its_own() -> None:
     """A loud window beside a quiet one must not flatten it."""
-    log_mel = LogMel(WhisperFeatureExtractor(), torch.device("cpu"))
+    log_mel = LogMel(80, torch.device("cpu"))
     random = np.random.default_rng(0)
     loud, quiet = (random.normal(0, scale, 16_000).astype(np.float32) for scale in (0.5, 0.0005))
     torch.testing.assert_close(log_mel([loud, quiet])[1:], log_mel([quiet]))

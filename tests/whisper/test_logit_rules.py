@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from paths import MODELS
@@ -60,13 +62,14 @@ def constraints_and_logits(
 def test_choices_are_those_of_transformers(
     checkpoint, tokenizer: Tokenizer, rules: LogitRules
 ) -> None:
+    from transformers import GenerationConfig
     from transformers.generation.logits_process import (
         SuppressTokensAtBeginLogitsProcessor,
         SuppressTokensLogitsProcessor,
         WhisperTimeStampLogitsProcessor,
     )
 
-    generation = checkpoint.generation_config
+    generation = GenerationConfig.from_pretrained(MODELS / "whisper-base")
     theirs = [
         SuppressTokensLogitsProcessor(generation.suppress_tokens, device="cpu"),
         SuppressTokensAtBeginLogitsProcessor(generation.begin_suppress_tokens, 3, device="cpu"),
@@ -165,3 +168,22 @@ def test_a_temperature_leaves_it_to_the_likeliest_whether_it_is_time_for_a_times
         sampler = Sampler(0.8, torch.Generator().manual_seed(seed))
         (token,) = rules.choose(logits, [constraint], [sampler]).tokens.tolist()
         assert tokenizer.is_timestamp(token)
+
+
+def test_an_added_word_is_chosen_as_words_are_and_a_padding_row_never(checkpoint) -> None:
+    first_added = checkpoint.config.vocab_size
+    extended = Tokenizer(
+        replace(
+            checkpoint,
+            config=checkpoint.config.model_copy(update={"vocab_size": first_added + 8}),
+            vocabulary=replace(checkpoint.vocabulary, added_words={first_added + 1: " zorblax"}),
+        )
+    )
+    rules = LogitRules(extended, torch.device("cpu"))
+    for history, text_is_allowed in (([], False), ([extended.first_timestamp, 400], True)):
+        logits = torch.zeros(1, first_added + 8)
+        logits[0, first_added + 1], logits[0, first_added + 2] = 20.0, 30.0
+        sampled = rules.choose(logits, [constraint_after(history, extended)])
+        assert (sampled.tokens.item() == first_added + 1) is text_is_allowed
+        assert text_is_allowed == (sampled.log_probabilities.item() > -0.01)
+    assert extended.decode([400, first_added + 1]).endswith(" zorblax")

@@ -32,7 +32,7 @@ def test_words_hold_every_token_once(tokenizer: Tokenizer, tokens: list[int]) ->
 
 
 def test_words_keep_their_punctuation(checkpoint, tokenizer: Tokenizer) -> None:
-    tokens = checkpoint.encode_text(" “Well,” he said (quietly): isn't it 3.5 naïve?")
+    tokens = checkpoint.vocabulary.encode(" “Well,” he said (quietly): isn't it 3.5 naïve?")
     words = [tokenizer.decode(word) for word in tokenizer.split_to_words(tokens, "en")]
     assert "".join(words) == " “Well,” he said (quietly): isn't it 3.5 naïve?"
     assert " isn't" in words and " he" in words and all(word.startswith(" ") for word in words)

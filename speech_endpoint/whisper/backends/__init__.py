@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Literal
 
 import torch
@@ -10,6 +11,8 @@ from speech_endpoint.hardware import pick_device
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.backends.cpu import CpuBackend
 from speech_endpoint.whisper.backends.cuda import CudaBackend
+
+logger = logging.getLogger(__name__)
 
 
 def choose_backend(
@@ -27,6 +30,8 @@ def choose_backend(
     chosen = pick_device(device)
     if chosen.type == "cpu":
         return CpuBackend(dtype, quantization)
+    if quantization == "int8":
+        logger.warning("QUANTIZATION=int8 is for CPUs; on %s nothing is quantized", chosen)
     number_format = torch.float16 if dtype == "auto" else getattr(torch, dtype)
     backend = CudaBackend if chosen.type == "cuda" else Backend
     return backend(chosen, number_format)

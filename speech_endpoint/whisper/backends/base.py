@@ -39,6 +39,11 @@ class Backend:
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
 
+    @property
+    def number_formats(self) -> str:
+        """For the log."""
+        return str(self.dtype).removeprefix("torch.")
+
     def linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
         """A linear layer for about `rows` rows at once.
 

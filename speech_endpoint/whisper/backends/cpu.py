@@ -49,6 +49,12 @@ class CpuBackend(Backend):
         self.int8_layers = quantization == "int8" or automatic_layers
         self.packs_weights = self.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
 
+    @property
+    def number_formats(self) -> str:
+        names = {"decoder layers": self.int8_layers, "output matrix": self.int8_lm_head}
+        quantized = " and ".join(name for name, is_int8 in names.items() if is_int8)
+        return super().number_formats + (f", int8 for {quantized}" if quantized else "")
+
     def linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
         if self.packs_weights:
             return PackedLinear(*self._cast(weight, bias), rows)

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.checkpoint import Checkpoint
+from speech_endpoint.whisper.checkpoint.weights import OUTPUT_MATRIX
 from speech_endpoint.whisper.model.cache import DecoderCache
 from speech_endpoint.whisper.model.layers import WeightReader, split_heads
 
@@ -25,8 +26,12 @@ class Decoder:
         self.head_width: int = config.d_model // config.decoder_attention_heads
         self.max_positions: int = config.max_target_positions
         self.n_audio_frames: int = config.max_source_positions
-        pairs = getattr(checkpoint.generation_config, "alignment_heads", None) or []
-        self.alignment_heads: list[tuple[int, int]] = sorted((layer, head) for layer, head in pairs)
+        # Those of a model with more layers are common in distilled ones.
+        self.alignment_heads: list[tuple[int, int]] = sorted(
+            (layer, head)
+            for layer, head in checkpoint.token_rules.alignment_heads or ()
+            if layer < config.decoder_layers and head < self.n_heads
+        )
         read = WeightReader(checkpoint, "model.decoder.", backend)
         self.token_embedding = read.table("embed_tokens.weight")
         self.position_embedding = read.table("embed_positions.weight")
@@ -35,7 +40,7 @@ class Decoder:
             for n in range(config.decoder_layers)
         ]
         self.norm = read.norm("layer_norm")
-        self.lm_head = backend.lm_head(read.tensor("embed_tokens.weight"))
+        self.lm_head = backend.lm_head(_output_matrix(checkpoint, read))
 
     def _alignment_slots(self, layer: int) -> list[tuple[int, int]]:
         """(slot, head) of each alignment head of a layer, slots counted over all layers."""
@@ -228,6 +233,14 @@ class DecoderLayer:
         for slot, head in self.alignment_slots:
             step.cache.alignment_queries[step.rows, slot, step.positions] = query[:, head]
         return attended.transpose(1, 2).reshape(n_rows * n, -1)
+
+
+def _output_matrix(checkpoint: Checkpoint, read: WeightReader) -> Tensor:
+    """(vocabulary, width), float32: the embedding, unless a fine-tune has one of its own."""
+    own = checkpoint.weights.get(OUTPUT_MATRIX)
+    if own is None:
+        return read.tensor("embed_tokens.weight")
+    return own.to(read.backend.device).float()
 
 
 def _pad_rows(x: Tensor, n_rows: int) -> Tensor:

@@ -21,9 +21,10 @@ AUDIO_FRAME_S = WINDOW_S / AUDIO_FRAMES
 
 
 class LogMel:
-    """Waveforms of at most 30 s to what the encoder reads; the filters are the checkpoint's own."""
+    """Waveforms of at most 30 s to what the encoder reads."""
 
-    def __init__(self, extractor: WhisperFeatureExtractor, device: torch.device) -> None:
+    def __init__(self, n_mels: int, device: torch.device) -> None:
+        extractor = WhisperFeatureExtractor(feature_size=n_mels)
         filters = np.asarray(extractor.mel_filters, dtype=np.float32).T
         self.filters = torch.from_numpy(filters.copy()).to(device)
         self.hann = torch.hann_window(N_FFT, device=device)

@@ -36,7 +36,7 @@ class WhisperModel:
         """
         tokenizer = Tokenizer(checkpoint)
         return cls(
-            log_mel=LogMel(checkpoint.extractor, backend.device),
+            log_mel=LogMel(checkpoint.config.num_mel_bins, backend.device),
             encoder=encoder or Encoder(checkpoint, backend),
             decoder=Decoder(checkpoint, backend),
             tokenizer=tokenizer,

@@ -1,0 +1,51 @@
+"""Fine-tunes as people publish them, made of the models that are here by links."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from paths import MODELS
+from safetensors.torch import load_file, save_file
+
+
+def linked(name: str, directory: Path, *without: str) -> Path:
+    """A model's directory with links to its files, but for those `without` names."""
+    directory.mkdir()
+    for file in (MODELS / name).iterdir():
+        if file.name not in without:
+            (directory / file.name).symlink_to(file.resolve())
+    return directory
+
+
+def write_json(file: Path, content: Any) -> None:
+    file.unlink(missing_ok=True)
+    file.write_text(json.dumps(content))
+
+
+def edit_json(file: Path, *without: str, **values: Any) -> None:
+    content = json.loads(file.read_text())
+    write_json(file, {k: v for k, v in content.items() if k not in without} | values)
+
+
+def read_weights(name: str) -> dict[str, torch.Tensor]:
+    return load_file(MODELS / name / "model.safetensors")
+
+
+def write_weights(directory: Path, weights: dict[str, torch.Tensor]) -> None:
+    (directory / "model.safetensors").unlink(missing_ok=True)
+    contiguous = {name: tensor.contiguous() for name, tensor in weights.items()}
+    save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+class MakesDirectory:
+    """Unpickled without care, it makes a directory; nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, (self.path,)

@@ -1,0 +1,340 @@
+"""Whisper checkpoints as they are found: what is read the same, and what ends with a sentence."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from fine_tunes import MakesDirectory, edit_json, linked, read_weights, write_json, write_weights
+from paths import MODELS
+from transformers import AutoTokenizer, WhisperForConditionalGeneration
+
+from speech_endpoint.errors import ModelUnavailable
+from speech_endpoint.whisper.backends import choose_backend
+from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
+from speech_endpoint.whisper.checkpoint.files import files_to_download
+from speech_endpoint.whisper.checkpoint.weights import OUTPUT_MATRIX
+from speech_endpoint.whisper.model.decoder import Decoder
+from speech_endpoint.whisper.tokenizer import N_TIMESTAMPS, Tokenizer
+
+pytestmark = pytest.mark.core
+
+EMBEDDING = "model.decoder.embed_tokens.weight"
+LANGUAGE_TABLES = (
+    "lang_to_id",
+    "task_to_id",
+    "is_multilingual",
+    "alignment_heads",
+    "no_timestamps_token_id",
+    "max_initial_timestamp_index",
+)
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """The multilingual model under a name of its own."""
+    return linked("whisper-base", tmp_path / "fine-tune")
+
+
+@pytest.fixture
+def english(tmp_path: Path) -> Path:
+    return linked("whisper-tiny.en", tmp_path / "fine-tune")
+
+
+@pytest.fixture(scope="module")
+def published() -> Checkpoint:
+    return load_checkpoint(str(MODELS / "whisper-base"))
+
+
+def same_rules(found: Tokenizer, expected: Tokenizer) -> bool:
+    names = ("eot", "sot", "first_timestamp", "languages", "tasks", "suppress_tokens")
+    return all(getattr(found, name) == getattr(expected, name) for name in names)
+
+
+def test_a_checkpoint_in_several_files_is_read_the_same(tmp_path: Path) -> None:
+    source = MODELS / "whisper-tiny.en"
+    shutil.copytree(
+        source, tmp_path, ignore=shutil.ignore_patterns("*.safetensors"), dirs_exist_ok=True
+    )
+    WhisperForConditionalGeneration.from_pretrained(source).save_pretrained(
+        tmp_path, max_shard_size="50MB"
+    )
+    assert not (tmp_path / "model.safetensors").exists()
+    whole, parts = load_checkpoint(str(source)), load_checkpoint(str(tmp_path))
+    assert set(whole.weights) <= set(parts.weights)
+    assert all(torch.equal(tensor, parts.weights[name]) for name, tensor in whole.weights.items())
+    next(tmp_path.glob("model-00002-*")).unlink()
+    with pytest.raises(ModelUnavailable, match=r"model-00002-\S+, which \S+index.json names, is"):
+        load_checkpoint(str(tmp_path))
+
+
+@pytest.mark.parametrize("without", [("generation_config.json",), ()])
+def test_languages_are_found_without_their_tables(
+    base: Path, published: Checkpoint, without: tuple[str, ...]
+) -> None:
+    if without:
+        (base / without[0]).unlink()
+        listed = list(published.token_rules.suppress_tokens or ())
+        edit_json(base / "config.json", suppress_tokens=listed, begin_suppress_tokens=None)
+    else:
+        edit_json(base / "generation_config.json", *LANGUAGE_TABLES)
+    found, expected = Tokenizer(load_checkpoint(str(base))), Tokenizer(published)
+    assert found.multilingual and same_rules(found, expected)
+    assert found.max_initial_timestamp == 50
+    assert sorted(found.begin_suppress_tokens) == sorted(expected.begin_suppress_tokens)
+
+
+def test_special_tokens_are_those_of_the_tokenizer_not_of_a_copied_table(
+    base: Path, published: Checkpoint
+) -> None:
+    """generation_config.json of large-v3, whose tasks are one further, beside older weights."""
+    edit_json(base / "generation_config.json", task_to_id={"transcribe": 50360, "translate": 50359})
+    assert Tokenizer(load_checkpoint(str(base))).tasks == Tokenizer(published).tasks
+
+
+def test_the_tokenizer_of_older_files_is_the_same(base: Path, published: Checkpoint) -> None:
+    (base / "tokenizer.json").unlink()
+    old = load_checkpoint(str(base)).vocabulary
+    assert old.ids == published.vocabulary.ids
+    for text in (" Hello, naïve world!  Two blanks", "こんにちは", " it's 3.5\n", ""):
+        assert old.encode(text) == published.vocabulary.encode(text)
+
+
+@pytest.mark.parametrize("name", ["whisper-base", "whisper-tiny.en"])
+def test_text_is_encoded_as_transformers_does(name: str) -> None:
+    theirs = AutoTokenizer.from_pretrained(MODELS / name)
+    ours = load_checkpoint(str(MODELS / name)).vocabulary
+    assert ours.ids == theirs.get_vocab()
+    for text in (" Hello, naïve world!", " Zoë’s 3.5 %", "你好", "<|en|> x", " \n ", "\x00"):
+        assert ours.encode(text) == theirs.encode(text, add_special_tokens=False)
+
+
+def test_what_transformers_5_saves_is_read_by_every_version(
+    base: Path, published: Checkpoint
+) -> None:
+    for name in ("preprocessor_config.json", "vocab.json", "merges.txt", "added_tokens.json"):
+        (base / name).unlink()
+    write_json(base / "processor_config.json", {"feature_extractor": {"feature_size": 80}})
+    edit_json(base / "tokenizer_config.json", extra_special_tokens=["<|en|>"], backend="tokenizers")
+    edit_json(base / "config.json", dtype="float32")
+    assert same_rules(Tokenizer(load_checkpoint(str(base))), Tokenizer(published))
+
+
+def extend(base: Path, n_rows: int, *words: str, special: str | None = None) -> None:
+    """Rows after those of the timestamps, and tokens for the first of them."""
+    weights = read_weights("whisper-base")
+    first, width = weights[EMBEDDING].shape
+    weights[EMBEDDING] = torch.cat([weights[EMBEDDING], torch.zeros(n_rows, width)])
+    write_weights(base, weights)
+    edit_json(base / "config.json", vocab_size=first + n_rows)
+    contents = [*words, special] if special else list(words)
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
+    added = [
+        {"id": first + n, "content": content, "special": content == special, **flags}
+        for n, content in enumerate(contents)
+    ]
+    tokens = json.loads((base / "tokenizer.json").read_text())["added_tokens"]
+    edit_json(base / "tokenizer.json", added_tokens=tokens + added)
+
+
+def test_ids_after_the_timestamps_are_words_or_nothing_and_never_times(base: Path) -> None:
+    extend(base, 39, "concordia", "zorblax", special="<|new|>")
+    tokenizer = Tokenizer(load_checkpoint(str(base)))
+    word, special, padding = (tokenizer.after_timestamps + n for n in (1, 2, 30))
+    assert tokenizer.after_timestamps == tokenizer.first_timestamp + N_TIMESTAMPS
+    assert tokenizer.is_timestamp(tokenizer.after_timestamps - 1)
+    assert not any(tokenizer.is_timestamp(token) for token in (word, special, padding))
+    assert tokenizer.is_text(word) and tokenizer.decode([word]) == "zorblax"
+    assert not tokenizer.is_text(special) and not tokenizer.is_text(padding)
+    assert {special, padding} <= set(tokenizer.suppress_tokens)
+    assert word not in tokenizer.suppress_tokens
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_weights_keep_the_number_format_of_their_file(english: Path, dtype: torch.dtype) -> None:
+    write_weights(english, {k: v.to(dtype) for k, v in read_weights("whisper-tiny.en").items()})
+    weights = load_checkpoint(str(english)).weights
+    assert {tensor.dtype for tensor in weights.values()} == {dtype}
+
+
+@pytest.mark.parametrize("prefix", ["module.model.", "_orig_mod.model.", ""])
+def test_names_of_wrappers_are_understood(english: Path, prefix: str) -> None:
+    weights = read_weights("whisper-tiny.en")
+    write_weights(english, {prefix + k.removeprefix("model."): v for k, v in weights.items()})
+    assert EMBEDDING in load_checkpoint(str(english)).weights
+
+
+def test_weights_that_were_pickled_are_read_the_same(english: Path) -> None:
+    weights = read_weights("whisper-tiny.en")
+    (english / "model.safetensors").unlink()
+    torch.save(weights, english / "pytorch_model.bin")
+    found = load_checkpoint(str(english)).weights
+    assert all(torch.equal(found[name], tensor) for name, tensor in weights.items())
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_code_in_a_pickled_checkpoint_is_not_run(
+    english: Path, tmp_path: Path, legacy: bool
+) -> None:
+    marker = tmp_path / "code-has-run"
+    (english / "model.safetensors").unlink()
+    torch.save(
+        {"x": MakesDirectory(marker)},
+        english / "pytorch_model.bin",
+        _use_new_zipfile_serialization=not legacy,
+    )
+    with pytest.raises(ModelUnavailable, match=r"pytorch_model.bin holds more than weights"):
+        load_checkpoint(str(english))
+    assert not marker.exists()
+
+
+def test_code_beside_the_config_is_not_run(english: Path, tmp_path: Path) -> None:
+    marker = tmp_path / "code-has-run"
+    (english / "stranger.py").write_text(f"import os\nos.mkdir({str(marker)!r})\nC = T = None\n")
+    edit_json(english / "config.json", auto_map={"AutoConfig": "stranger.C"})
+    edit_json(english / "tokenizer_config.json", auto_map={"AutoTokenizer": ["stranger.T"] * 2})
+    load_checkpoint(str(english))
+    assert not marker.exists()
+
+
+def cut_weights(directory: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    weights = read_weights("whisper-tiny.en")
+    change(weights)
+    write_weights(directory, weights)
+
+
+def pointer(directory: Path) -> None:
+    (directory / "model.safetensors").unlink()
+    text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 151060136\n"
+    (directory / "model.safetensors").write_text(text)
+
+
+def only_adapter(directory: Path) -> None:
+    for name in ("config.json", "model.safetensors"):
+        (directory / name).unlink()
+    write_json(directory / "adapter_config.json", {"base_model_name_or_path": "openai/whisper-x"})
+
+
+def damaged(directory: Path) -> None:
+    (directory / "model.safetensors").unlink()
+    (directory / "model.safetensors").write_bytes(b"not weights")
+
+
+def without_tokenizer(directory: Path) -> None:
+    for name in ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json"):
+        (directory / name).unlink()
+
+
+def of_another_model(directory: Path) -> None:
+    (directory / "tokenizer.json").unlink()
+    (directory / "tokenizer.json").symlink_to(MODELS / "whisper-base" / "tokenizer.json")
+
+
+def with_nan(weights: dict[str, torch.Tensor]) -> None:
+    weights["model.encoder.layers.1.fc1.weight"][3, 5] = torch.nan
+
+
+UNUSABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "more layers said": (
+        lambda d: edit_json(d / "config.json", decoder_layers=5),
+        r"config.json says decoder_layers 5, and model.safetensors holds 4",
+    ),
+    "fewer layers said": (
+        lambda d: edit_json(d / "config.json", encoder_layers=3),
+        r"config.json says encoder_layers 3, and model.safetensors holds 4",
+    ),
+    "another shape": (
+        lambda d: edit_json(d / "config.json", vocab_size=51_900),
+        r"embed_tokens.weight of shape \(51864, 384\), and config.json says \(51900, 384\)",
+    ),
+    "a weight missing": (
+        lambda d: cut_weights(d, lambda w: w.pop("model.decoder.layers.2.fc2.bias")),
+        r"model.safetensors lacks model.decoder.layers.2.fc2.bias",
+    ),
+    "not finite": (lambda d: cut_weights(d, with_nan), r"numbers in \S+ that are not finite"),
+    "integers": (
+        lambda d: cut_weights(d, lambda w: w.update({EMBEDDING: w[EMBEDDING].to(torch.int8)})),
+        r"in int8; save the model in float16",
+    ),
+    "quantized": (
+        lambda d: edit_json(d / "config.json", quantization_config={"load_in_8bit": True}),
+        r"config.json has a quantization_config",
+    ),
+    "other windows": (
+        lambda d: edit_json(d / "config.json", max_source_positions=750),
+        r"max_source_positions 750; only models for windows of 30 s",
+    ),
+    "another extractor": (
+        lambda d: edit_json(d / "preprocessor_config.json", chunk_length=15),
+        r"preprocessor_config.json has a wrong 'chunk_length' \(Input should be 30\)",
+    ),
+    "not a Whisper": (
+        lambda d: edit_json(d / "config.json", model_type="wav2vec2"),
+        r"config.json says model_type 'wav2vec2'; only a Whisper",
+    ),
+    "no config": (lambda d: (d / "config.json").unlink(), r"config.json is missing"),
+    "damaged config": (
+        lambda d: write_json(d / "config.json", [1]),
+        r"config.json is not a JSON object",
+    ),
+    "no weights": (
+        lambda d: (d / "model.safetensors").unlink(),
+        r"model.safetensors is missing; save the model",
+    ),
+    "damaged weights": (damaged, r"model.safetensors is damaged \(.*header"),
+    "pointer": (pointer, r"model.safetensors is a Git LFS pointer"),
+    "adapter": (only_adapter, r"adapter without its base model 'openai/whisper-x'; merge"),
+    "no tokenizer": (without_tokenizer, r"the tokenizer is missing; copy tokenizer.json"),
+    "damaged tokenizer": (
+        lambda d: write_json(d / "tokenizer.json", {"model": {}}),
+        r"tokenizer.json is damaged",
+    ),
+    "another's tokenizer": (of_another_model, r"its tokenizer needs 51865 ids, and .* 51864"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_what_cannot_be_used_is_said_with_file_and_remedy(english: Path, kind: str) -> None:
+    change, sentence = UNUSABLE[kind]
+    change(english)
+    with pytest.raises(ModelUnavailable, match=sentence) as raised:
+        Tokenizer(load_checkpoint(str(english)))
+    message = str(raised.value)
+    assert "'fine-tune': " in message and str(english.parent) not in message
+    assert message.isprintable()
+
+
+def test_an_output_matrix_of_its_own_is_kept(english: Path) -> None:
+    cut_weights(english, lambda w: w.update({OUTPUT_MATRIX: w[EMBEDDING] * 2}))
+    edit_json(english / "config.json", tie_word_embeddings=False)
+    weights = load_checkpoint(str(english)).weights
+    assert torch.equal(weights[OUTPUT_MATRIX], weights[EMBEDDING] * 2)
+
+
+@pytest.mark.pure
+def test_of_a_repository_one_form_of_the_weights_is_downloaded() -> None:
+    small = ["config.json", "tokenizer.json"]
+    others = ["README.md", "flax_model.msgpack", "model.fp32-00001-of-00002.safetensors", "x.py"]
+    pickled = ["pytorch_model.bin"]
+    one, parts = ["model.safetensors"], ["model-00001-of-00001.safetensors"]
+    assert files_to_download(small + others + pickled + one) == small + one
+    assert files_to_download(small + others + pickled + parts) == small + parts
+    assert files_to_download(small + others + pickled) == small + pickled
+
+
+def test_an_output_matrix_of_its_own_writes(english: Path) -> None:
+    cut_weights(english, lambda w: w.update({OUTPUT_MATRIX: w[EMBEDDING].flip(0)}))
+    logits = []
+    for model in (MODELS / "whisper-tiny.en", english):
+        decoder = Decoder(load_checkpoint(str(model)), choose_backend("cpu", "float32", "none"))
+        cache = decoder.new_cache(n_slots=1, n_positions=2, n_frames=4)
+        cache.cross_keys.zero_()
+        cache.cross_values.zero_()
+        tokens = torch.tensor([[50257]])
+        logits.append(decoder.step(tokens, torch.zeros_like(tokens), cache, 2)[0, 0])
+    torch.testing.assert_close(logits[1], logits[0].flip(0))
