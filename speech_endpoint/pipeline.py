@@ -16,7 +16,8 @@ from speech_endpoint.attribution import Attribution, attribute, attribute_channe
 from speech_endpoint.audio.decoding import decode_audio, decode_channels, payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
-from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.errors import InvalidRequest, first_warnings
+from speech_endpoint.parameters import warn_of_unknown
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
 from speech_endpoint.whisper.sequence import DecodingStatistics
@@ -48,6 +49,7 @@ class Request:
                 'missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes',
             )
         config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
+        warnings += warn_of_unknown("request: unknown key", data, ("inputs", "parameters"))
         return cls(data["inputs"], config, tuple(warnings))
 
 
@@ -200,7 +202,7 @@ def _transcript(
         speaker_turns=recognition.attribution.speaker_turns,
         language=longest.language,
         duration_s=recognition.duration_s,
-        warnings=tuple(all_warnings),
+        warnings=first_warnings(all_warnings),
         timings_s={
             **stopwatch.laps_s,
             "total": stopwatch.total_s,
