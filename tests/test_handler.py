@@ -169,6 +169,14 @@ def test_the_prompt_steers_the_spelling(handler) -> None:
     assert "Sheyla" in handler({"inputs": audio, "parameters": wish})["text"]
 
 
+def test_a_prompt_that_repeats_itself_is_not_carried_on(handler) -> None:
+    prompt = "the patient was stable. " * 200
+    wish = {"prompt": prompt, "diarize": False}
+    answer = handler({"inputs": KENNEDY.read_bytes(), "parameters": wish})
+    assert "your country" in answer["text"] and "patient" not in answer["text"]
+    assert any("repeats itself" in warning for warning in answer["warnings"])
+
+
 def test_the_language_is_detected_and_another_may_be_asked_for(handler) -> None:
     english = handler({"inputs": AUSTEN.read_bytes()})
     assert english["language"] == "en" and "amiable woman" in english["text"]
