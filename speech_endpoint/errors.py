@@ -60,7 +60,7 @@ def quoted(value: Any, max_characters: int = MAX_QUOTE_CHARACTERS) -> str:
         text = repr(value)
     elif isinstance(value, (list, dict)):
         kind = "a list" if isinstance(value, list) else "an object"
-        text = f"{kind} of {len(value):,}"
+        text = f"{kind} of length {len(value):,}"
     else:
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= max_characters else text[: max_characters - 1] + "…"

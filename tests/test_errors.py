@@ -13,7 +13,7 @@ def test_quoting_cuts_what_is_long_and_escapes_what_a_terminal_obeys():
     assert quoted("a\x1b[2J\n\u202e") == r"'a\x1b[2J\n\u202e'"
     assert quoted("x" * 10**6, 20) == "'" + "x" * 18 + "…"
     assert quoted(10**5_000) == "an integer of very many digits"
-    assert quoted([["en"]]) == "a list of 1" and quoted({}) == "an object of 0"
+    assert quoted([["en"]]) == "a list of length 1" and quoted({}) == "an object of length 0"
     assert quoted(b"RIFF") == "b'RIFF'" and quoted(object()) == "a value of type object"
 
 

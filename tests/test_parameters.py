@@ -47,7 +47,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"audio_track": 64}, "invalid_value", "less than or equal to 63 (got 64)"),
     ({"language": "klingon"}, "invalid_value", "'klingon' is not a language of Whisper"),
     ({"language": 7}, "invalid_type", "valid string"),
-    ({"language": nested_list(1_010)}, "invalid_type", "valid string (got a list of 1)"),
+    ({"language": nested_list(1_010)}, "invalid_type", "valid string (got a list of length 1)"),
     ({"language": "en\n2026-01-01 ERROR root: all is lost"}, "invalid_value", "'en\\n2026"),
     ({"language": "\ud800"}, "invalid_value", "'\\ud800' is not a language"),
     ({"num_speakers": "many"}, "invalid_type", "valid integer"),
