@@ -1,20 +1,19 @@
 """The endpoint: audio in, who said what, when, out.
 
 A Hugging Face Inference Endpoints custom handler. The host calls `EndpointHandler(path)` once and
-the handler for each request, one at a time.
+the handler for each request; from several threads, requests are served one after the other.
 """
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from speech_endpoint.config import ModelSettings
+from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.output.response import to_json
 from speech_endpoint.pipeline import Request, SpeechPipeline
-
-logger = logging.getLogger(__name__)
+from speech_endpoint.request_log import RequestLog
 
 
 class EndpointHandler:
@@ -33,27 +32,27 @@ class EndpointHandler:
             data: {"inputs": base64 text or bytes, "parameters": {…}}.
 
         Raises:
-            ValueError: what the caller did wrong; the message names the field and what is allowed.
+            InvalidRequest: the caller's mistake; the message names the field and what is allowed.
             RuntimeError: what could not be done.
         """
+        log = RequestLog()
         try:
-            return self._thread.submit(self._answer, data).result()
-        except ValueError as error:
-            logger.info("request refused: %s", error)
+            return self._thread.submit(self._answer, data, log).result()
+        except InvalidRequest as error:
+            log.refused(error)
             raise
         except Exception as error:
             # The host sends str(error) to the caller and logs no traceback; details stay here.
-            logger.exception("request failed")
+            log.failed(error)
             raise RuntimeError(
-                f"the request could not be served ({type(error).__name__}); see the endpoint's log"
+                f"the request could not be served ({type(error).__name__}); "
+                f"see the endpoint's log (request {log.id})"
             ) from None
 
-    def _answer(self, data: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, data: Any, log: RequestLog) -> dict[str, Any]:
+        log.begin()
         request = Request.from_host(data)
         transcript = self.pipeline.run(request)
-        logger.info(
-            "answered: %.1f s of audio in %.2f s",
-            transcript.duration_s,
-            transcript.timings_s["total"],
-        )
-        return to_json(transcript, request.config)
+        answer = to_json(transcript, request.config)
+        log.answered(transcript)
+        return answer

@@ -20,7 +20,8 @@ from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
 from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
-from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.errors import InvalidRequest, first_warnings
+from speech_endpoint.parameters import warn_of_unknown
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
 from speech_endpoint.whisper.sequence import DecodingStatistics
@@ -52,6 +53,7 @@ class Request:
                 'missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes',
             )
         config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
+        warnings += warn_of_unknown("request: unknown key", data, ("inputs", "parameters"))
         return cls(data["inputs"], config, tuple(warnings))
 
 
@@ -217,7 +219,7 @@ def _transcript(
         speaker_turns=recognition.attribution.speaker_turns,
         language=longest.language,
         duration_s=recognition.duration_s,
-        warnings=tuple(all_warnings),
+        warnings=first_warnings(all_warnings),
         timings_s={
             **stopwatch.laps_s,
             "total": stopwatch.total_s,

@@ -37,6 +37,12 @@ def test_a_missing_body(handler) -> None:
         handler({})
 
 
+@pytest.mark.parametrize("body", [None, [], [b"RIFF"], "RIFF", 7, {"parameters": {}}])
+def test_a_body_without_inputs(handler, body: object) -> None:
+    with pytest.raises(ValueError, match="inputs: missing"):
+        handler(body)
+
+
 def test_wrong_parameters_reach_the_caller_by_name(handler) -> None:
     parameters = {"batch_size": 0, "language": "klingon"}
     with pytest.raises(ValueError, match=r"parameters\.batch_size: .*; parameters\.language: "):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +168,34 @@ def test_the_prompt_steers_the_spelling(handler) -> None:
     wish = {"prompt": "Names: Dyane, Sheyla.", "diarize": False}
     assert "Sheyla" not in handler({"inputs": audio, "parameters": {"diarize": False}})["text"]
     assert "Sheyla" in handler({"inputs": audio, "parameters": wish})["text"]
+
+
+def test_a_prompt_that_repeats_itself_is_not_carried_on(handler) -> None:
+    prompt = "the patient was stable. " * 200
+    wish = {"prompt": prompt, "diarize": False}
+    answer = handler({"inputs": KENNEDY.read_bytes(), "parameters": wish})
+    assert "your country" in answer["text"] and "patient" not in answer["text"]
+    assert any("repeats itself" in warning for warning in answer["warnings"])
+
+
+def test_threads_are_each_given_their_own_answer(handler) -> None:
+    plain = {"diarize": False}
+    requests = [
+        ({"inputs": AUSTEN.read_bytes(), "parameters": plain}, "amiable woman"),
+        ({"inputs": KENNEDY.read_bytes(), "parameters": plain}, "your country"),
+        ({"inputs": "%%%"}, "inputs: "),
+        ({"inputs": AUSTEN.read_bytes(), "parameters": {"batch_size": 0}}, "batch_size"),
+    ] * 2
+
+    def told(request: dict) -> str:
+        try:
+            return handler(request)["text"]
+        except ValueError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(len(requests)) as threads:
+        answers = list(threads.map(told, [request for request, _ in requests]))
+    assert all(says in answer for answer, (_, says) in zip(answers, requests, strict=True))
 
 
 def test_the_language_is_detected_and_another_may_be_asked_for(handler) -> None:

@@ -76,3 +76,11 @@ def test_what_a_caller_did_wrong_names_the_field_and_the_kind() -> None:
         Request.from_host({"inputs": b"x", "parameters": {"batch_size": 0}})
     assert wrong.value.field == "parameters.batch_size"
     assert str(wrong.value).startswith("parameters.batch_size: ")
+
+
+def test_parameters_beside_the_object_of_parameters_are_named() -> None:
+    request = Request.from_host({"inputs": b"x", "language": "de", "parameters": {"colour": 1}})
+    assert request.warnings == (
+        "parameters: unknown parameter 'colour' was ignored",
+        "request: unknown key 'language' was ignored",
+    )

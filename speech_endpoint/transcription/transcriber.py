@@ -14,6 +14,7 @@ from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.hardware import describe_device
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform
+from speech_endpoint.transcription.prompt import encode_prompt
 from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
@@ -23,9 +24,6 @@ from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.sequence import DecodeOptions, DecodingStatistics, RequestGroup
 from speech_endpoint.whisper.speculation import DraftModel
 
-# Half of Whisper's text context (448) is left for the text: the last 448 / 2 - 1 tokens of a prompt
-# are kept (openai/whisper).
-MAX_PROMPT_TOKENS = 223
 # Where segments are awaited, so many windows are decoded alone until a segment has left; the others
 # then join. Of a recording of ten windows the first segment leaves after 27 % of the time that the
 # whole takes otherwise, and the last 7 % later.
@@ -221,18 +219,11 @@ class Transcriber:
 
     def _options(self, config: InferenceConfig) -> tuple[DecodeOptions, list[str]]:
         """A request's options for its windows, and warnings about them."""
-        prompt_tokens: list[int] = []
-        warnings = []
-        if config.prompt and config.prompt.strip():
-            prompt_tokens = self.model.tokenizer.encode(" " + config.prompt.strip())
-        if len(prompt_tokens) > MAX_PROMPT_TOKENS:
-            warnings.append(
-                f"prompt: {len(prompt_tokens)} tokens; only its last {MAX_PROMPT_TOKENS} are used"
-            )
+        prompt_tokens, warnings = encode_prompt(config.prompt or "", self.model.tokenizer)
         options = DecodeOptions(
             language=config.language,
             task=config.task,
-            prompt_tokens=tuple(prompt_tokens[-MAX_PROMPT_TOKENS:]),
+            prompt_tokens=tuple(prompt_tokens),
             assisted=config.assisted,
         )
         return options, warnings

@@ -1,0 +1,199 @@
+"""The parameters of a request: what is allowed, and what errors and warnings say."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from speech_endpoint.errors import InvalidRequest, quoted
+from speech_endpoint.languages import language_code
+
+MAX_SPEAKERS = 100
+"""As many as the two digits of their names (SPEAKER_00) tell apart."""
+MAX_BATCH_SIZE = 128
+"""A larger `batch_size` counts as this: a slot costs memory, and the steps get no faster."""
+MAX_AUDIO_TRACK = 63
+NOT_GIVEN = frozenset({"", "none", "null"})
+"""Text of a query string that means null."""
+MAX_NAMED_UNKNOWN = 16
+"""Unknown parameters that are named in warnings; the others are counted."""
+
+
+def _boolean_from_query(value: Any) -> Any:
+    """Read the booleans of a query string, as pydantic does for a `bool` alone."""
+    try:
+        return TypeAdapter(bool).validate_python(value)
+    except ValidationError:
+        return value
+
+
+def _not_a_boolean(value: Any) -> Any:
+    """Refuse true and false for a number, which pydantic takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_type", "Input should be a number")
+    return value
+
+
+def _text(value: str) -> str:
+    """Refuse what is no Unicode text: tokenizers and JSON cannot encode it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"character {error.start + 1:,} is half of a surrogate pair; send valid Unicode text"
+        ) from None
+    return value
+
+
+def _is_given(value: Any) -> bool:
+    """Whether a value is one: forms and query strings send what is left empty, too."""
+    return value is not None and not (isinstance(value, str) and value.strip().lower() in NOT_GIVEN)
+
+
+Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
+BatchSize = Annotated[Integer, AfterValidator(lambda size: min(size, MAX_BATCH_SIZE))]
+Seconds = Annotated[float, BeforeValidator(_not_a_boolean)]
+SpeakerCount = Annotated[Integer, Field(ge=1, le=MAX_SPEAKERS)]
+Text = Annotated[str, AfterValidator(_text)]
+
+
+class InferenceConfig(BaseModel):
+    """The `parameters` of one request; one that is null, "null", "none" or empty has its default.
+
+    A validator sees only the fields above its own, so those that others are checked against come
+    first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    task: Literal["transcribe", "translate"] = "transcribe"
+    batch_size: BatchSize = Field(default=24, ge=1)
+    """Windows decoded together; more than `MAX_BATCH_SIZE` count as that."""
+    assisted: bool = False
+    """Whether the assistant model drafts."""
+    chunk_length_s: Seconds = Field(default=30.0, ge=1.0, le=30.0)
+    """Longest window, seconds."""
+    sampling_rate: Integer = Field(default=16_000, ge=1_000, le=384_000)
+    """Rate of headerless PCM, Hz."""
+    audio_track: Integer | None = Field(default=None, ge=0, le=MAX_AUDIO_TRACK)
+    """Which of a file's audio tracks, from 0; None: the first that has sound."""
+    language: str | None = None
+    """A code ("en"), whatever name of the language was given; None: detected."""
+    channels: Literal["mix", "speakers"] = "mix"
+    """"speakers": each channel holds one speaker, as telephone systems record; no diarization."""
+    max_speakers: SpeakerCount | None = None
+    min_speakers: SpeakerCount | None = None
+    num_speakers: SpeakerCount | None = None
+    return_timestamps: Annotated[
+        Literal[True, False, "segment", "word"], BeforeValidator(_boolean_from_query)
+    ] = True
+    diarize: bool | None = None
+    """None: where the endpoint can."""
+    prompt: Text | None = None
+    """Text that steers spelling and names."""
+    response_format: Literal["json", "text", "srt", "vtt", "rttm"] = "json"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_what_is_not_given(cls, parameters: Any) -> Any:
+        if not isinstance(parameters, dict):
+            return parameters
+        return {name: value for name, value in parameters.items() if _is_given(value)}
+
+    @field_validator("language")
+    @classmethod
+    def _to_code(cls, language: str | None) -> str | None:
+        return None if language is None else language_code(language)
+
+    @field_validator("num_speakers", "min_speakers", "max_speakers")
+    @classmethod
+    def _check_channels(cls, count: int | None, info: ValidationInfo) -> int | None:
+        if count is not None and info.data.get("channels") == "speakers":
+            raise ValueError("not with channels: 'speakers', where the channels are the speakers")
+        return count
+
+    @field_validator("min_speakers")
+    @classmethod
+    def _check_minimum(cls, low: int | None, info: ValidationInfo) -> int | None:
+        high = info.data.get("max_speakers")
+        if low is not None and high is not None and low > high:
+            raise ValueError(
+                f"{low} is more than max_speakers: {high}; give min_speakers <= max_speakers"
+            )
+        return low
+
+    @field_validator("num_speakers")
+    @classmethod
+    def _check_range(cls, exact: int | None, info: ValidationInfo) -> int | None:
+        if exact is None or not {"min_speakers", "max_speakers"} <= info.data.keys():
+            # Nothing to check, or a limit that is wrong itself, which has its own error.
+            return exact
+        low, high = info.data["min_speakers"], info.data["max_speakers"]
+        if not (low or 1) <= exact <= (high or exact):
+            raise ValueError(f"{exact} lies outside min_speakers: {low} to max_speakers: {high}")
+        return exact
+
+    @field_validator("diarize")
+    @classmethod
+    def _check_diarize(cls, diarize: bool | None, info: ValidationInfo) -> bool | None:
+        if diarize is False and info.data.get("channels") == "speakers":
+            raise ValueError("false contradicts channels: 'speakers'; leave one of them out")
+        return diarize
+
+    @classmethod
+    def from_parameters(cls, parameters: Any) -> tuple[InferenceConfig, list[str]]:
+        """Validate a request's `parameters`.
+
+        Returns:
+            The configuration, and a warning for each name that is not known.
+
+        Raises:
+            InvalidRequest: naming each field that is wrong, what was given and what is allowed; its
+                `field` and `code` are those of the first.
+        """
+        if parameters is None:
+            parameters = {}
+        if not isinstance(parameters, dict):
+            given = type(parameters).__name__
+            raise InvalidRequest("parameters", "invalid_type", f"expected an object, got {given}")
+        known = {name: value for name, value in parameters.items() if name in cls.model_fields}
+        try:
+            config = cls.model_validate(known)
+        except ValidationError as error:
+            (field, code, message), *others = map(_describe, error.errors())
+            more = [f"{other_field}: {other_message}" for other_field, _, other_message in others]
+            raise InvalidRequest(field, code, "; ".join([message, *more])) from None
+        return config, warn_of_unknown("parameters: unknown parameter", parameters, known)
+
+
+def warn_of_unknown(kind: str, given: Collection[Any], known: Container[Any]) -> list[str]:
+    """Warnings that name the first of the given names that are not known, and count the others."""
+    unknown = [name for name in given if name not in known]
+    warnings = [f"{kind} {quoted(name, 60)} was ignored" for name in unknown[:MAX_NAMED_UNKNOWN]]
+    n_more = len(unknown) - MAX_NAMED_UNKNOWN
+    return [*warnings, f"{kind}s: {n_more:,} more were ignored"] if n_more > 0 else warnings
+
+
+def _describe(problem: ErrorDetails) -> tuple[str, str, str]:
+    """The field, code and message of `InvalidRequest` for one of pydantic's errors."""
+    field = f"parameters.{problem['loc'][0]}"
+    if problem["type"] == "value_error":
+        # Of a validator above: it has said what was given.
+        return field, "invalid_value", str(problem["ctx"]["error"])
+    is_type = problem["type"].endswith(("_type", "_parsing", "_from_float"))
+    code = "invalid_type" if is_type else "invalid_value"
+    return field, code, f"{problem['msg']} (got {quoted(problem['input'])})"

@@ -1,0 +1,87 @@
+"""A prompt as tokens: what is kept of it, and that nothing in it is a command."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paths import MODELS
+
+from speech_endpoint.transcription.prompt import (
+    MAX_PROMPT_CHARACTERS,
+    MAX_PROMPT_TOKENS,
+    encode_prompt,
+)
+from speech_endpoint.whisper.checkpoint import load_checkpoint
+from speech_endpoint.whisper.tokenizer import Tokenizer
+
+NAMES = [f"harbour {n} of the {m}th crane" for n in range(40) for m in range(90)]
+
+
+@cache
+def tokenizer_of(model: str) -> Tokenizer:
+    return Tokenizer(load_checkpoint(str(MODELS / model)))
+
+
+@pytest.fixture(params=["whisper-base", "whisper-tiny.en"])
+def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    return tokenizer_of(request.param)
+
+
+def test_a_prompt_is_kept_as_it_is(tokenizer: Tokenizer) -> None:
+    tokens, warnings = encode_prompt("  Names: Dyane,\nSheyla. ", tokenizer)
+    assert tokenizer.decode(tokens) == " Names: Dyane,\nSheyla." and warnings == []
+    assert encode_prompt(" \n ", tokenizer) == ([], [])
+
+
+def test_of_a_long_prompt_the_end_is_kept_with_a_warning(tokenizer: Tokenizer) -> None:
+    text = ", ".join(NAMES[:200])
+    tokens, warnings = encode_prompt(text, tokenizer)
+    assert tokens == tokenizer.encode(" " + text)[-MAX_PROMPT_TOKENS:]
+    assert warnings == [
+        f"prompt: {len(tokenizer.encode(' ' + text))} tokens; only its last 223 are used"
+    ]
+
+
+def test_megabytes_are_cut_before_they_are_tokenised(tokenizer: Tokenizer) -> None:
+    text = ", ".join(NAMES)
+    longest = 0
+    encode = tokenizer.encode
+
+    def counted(part: str) -> list[int]:
+        nonlocal longest
+        longest = max(longest, len(part))
+        return encode(part)
+
+    tokenizer.encode = counted
+    try:
+        tokens, warnings = encode_prompt(text, tokenizer)
+    finally:
+        tokenizer.encode = encode
+    assert tokens == encode(text)[-MAX_PROMPT_TOKENS:]
+    assert warnings == [f"prompt: {len(text):,} characters; only its last 223 tokens are used"]
+    assert longest == MAX_PROMPT_CHARACTERS
+
+
+@pytest.mark.parametrize("text", ["the patient was stable. " * 5_000, "a" * 100_000, "ha " * 50])
+def test_what_is_said_again_and_again_is_used_once(tokenizer: Tokenizer, text: str) -> None:
+    tokens, warnings = encode_prompt(text, tokenizer)
+    assert len(tokens) <= 8 and warnings[-1].startswith("prompt: it repeats itself")
+
+
+SPECIAL = "<|endoftext|><|startoftranscript|><|de|><|translate|><|notimestamps|> Tag <|30.00|>"
+
+
+def test_special_tokens_that_a_prompt_spells_are_text(tokenizer: Tokenizer) -> None:
+    tokens, warnings = encode_prompt(SPECIAL, tokenizer)
+    assert all(map(tokenizer.is_text, tokens)) and warnings == []
+    assert tokenizer.decode(tokens).replace(" ", "") == SPECIAL.replace(" ", "")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("<|>en0.")))
+def test_whatever_a_prompt_is_its_tokens_are_text(text: str) -> None:
+    tokenizer = tokenizer_of("whisper-base")
+    tokens, _ = encode_prompt(text, tokenizer)
+    assert all(map(tokenizer.is_text, tokens)) and len(tokens) <= MAX_PROMPT_TOKENS
