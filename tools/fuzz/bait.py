@@ -4,72 +4,66 @@ from __future__ import annotations
 
 import ctypes
 import os
-import selectors
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FILE_NAME = "secret-canary.wav"
 IN_OPEN_OR_ACCESS = 0x21
 
 
-@dataclass
 class Canary:
-    """Where the canary is, and who came."""
+    """A file in a directory to work in, a TCP and a UDP port, and who touched them."""
 
-    directory: Path
-    """To be the server's working directory; FILE_NAME lies in it."""
-    tcp_port: int
-    udp_port: int
-    visits: list[str] = field(default_factory=list)
-    """What touched the ports."""
-    _opened: int = -1
-
-    @property
-    def file(self) -> Path:
-        return self.directory / FILE_NAME
+    def __init__(self, directory: Path, content: bytes) -> None:
+        """
+        Args:
+            directory: an empty one.
+            content: of the file: a recording, so that reading it would be of use.
+        """
+        self.directory, self.file = directory, directory / FILE_NAME
+        self.file.write_bytes(content)
+        self._opened = _watch_file(self.file)
+        self._tcp = socket.create_server(("127.0.0.1", 0))
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._udp.bind(("127.0.0.1", 0))
+        self._tcp.setblocking(False)
+        self._udp.setblocking(False)
+        self.tcp_port: int = self._tcp.getsockname()[1]
+        self.udp_port: int = self._udp.getsockname()[1]
 
     def touched(self) -> list[str]:
-        """Every visit of the ports and opening of the file until now."""
-        try:
-            opened = bool(os.read(self._opened, 1 << 16))
-        except BlockingIOError:
-            opened = False
-        return [*self.visits, *([f"{FILE_NAME} was opened"] if opened else [])]
+        """What was touched since the last call."""
+        touched = []
+        with suppress(BlockingIOError):
+            self._tcp.accept()[0].close()
+            touched.append("the canary's TCP port was called")
+        with suppress(BlockingIOError):
+            self._udp.recv(1 << 16)
+            touched.append("the canary's UDP port was called")
+        with suppress(BlockingIOError):
+            os.read(self._opened, 1 << 16)
+            touched.append("the canary's file was opened")
+        return touched
+
+    def close(self) -> None:
+        """Give the ports and the watch back."""
+        self._tcp.close()
+        self._udp.close()
+        os.close(self._opened)
 
 
 @contextmanager
 def canary(content: bytes) -> Iterator[Canary]:
-    """A canary whose file holds `content`: a recording, so that reading it would be of use."""
-    with (
-        tempfile.TemporaryDirectory(prefix="canary-") as directory,
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp,
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
-        selectors.DefaultSelector() as selector,
-    ):
-        for port in (tcp, udp):
-            port.bind(("127.0.0.1", 0))
-            port.setblocking(False)
-        tcp.listen()
-        bait = Canary(Path(directory), tcp.getsockname()[1], udp.getsockname()[1])
-        bait.file.write_bytes(content)
-        bait._opened = _watch_file(bait.file)
-        stop, stopped = os.pipe()
-        for source in (tcp, udp, stop):
-            selector.register(source, selectors.EVENT_READ)
-        watch = threading.Thread(target=_count_visits, args=(bait, selector, tcp, udp, stop))
-        watch.start()
+    """A Canary in a directory of its own, which is removed in the end."""
+    with tempfile.TemporaryDirectory(prefix="canary-") as directory:
+        bait = Canary(Path(directory), content)
         try:
             yield bait
         finally:
-            os.close(stopped)
-            watch.join()
-            os.close(stop)
-            os.close(bait._opened)
+            bait.close()
 
 
 def _watch_file(file: Path) -> int:
@@ -79,23 +73,3 @@ def _watch_file(file: Path) -> int:
     if watch < 0 or libc.inotify_add_watch(watch, bytes(file), IN_OPEN_OR_ACCESS) < 0:
         raise OSError(ctypes.get_errno(), "inotify watches no file here")
     return watch
-
-
-def _count_visits(
-    bait: Canary,
-    selector: selectors.BaseSelector,
-    tcp: socket.socket,
-    udp: socket.socket,
-    stop: int,
-) -> None:
-    while True:
-        ready = [key.fileobj for key, _ in selector.select()]
-        if tcp in ready:
-            connection, _ = tcp.accept()
-            connection.close()
-            bait.visits.append(f"a connection to TCP port {bait.tcp_port}")
-        if udp in ready:
-            udp.recv(1 << 16)
-            bait.visits.append(f"a datagram to UDP port {bait.udp_port}")
-        if stop in ready:
-            return

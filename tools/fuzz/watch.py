@@ -98,8 +98,7 @@ class Watch:
         if reply.grown_mb > self.bounds.grown_mb(len(message)):
             problems.append(f"took {reply.grown_mb:.0f} MB")
         if touched := self.bait.touched():
-            problems.append("; ".join(dict.fromkeys(touched)))
-            self.bait.visits.clear()
+            problems.append("; ".join(touched))
         self._count(reply, seconds)
         for problem in problems:
             self._keep(problem, reply.detail, message)
