@@ -3,7 +3,8 @@
     python -m benchmarks.soak --url http://127.0.0.1:5000 --pid 4711 --requests 500
 
 Ends with 1 if at the end the server and its children hold over 3 % more memory than after the first
-50 requests, more threads or more descriptors, or if a request is answered otherwise than it should.
+50 requests, if threads or descriptors were lost, or if a request is answered otherwise than it
+should be.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from tools.fuzz.target import memory_mb
 from tools.fuzz.watch import descendants
 
 WARM_UP_REQUESTS = 50
+READING_REQUESTS = 10
+WINDOW_READINGS = 5
+"""Pools of threads breathe: the most of some readings is compared with the least of some later."""
 MAX_GROWTH = 0.03
 TIMEOUT_S = 120.0
 AUDIO, JSON = {"Content-Type": "audio/wav"}, {"Content-Type": "application/json"}
@@ -83,7 +87,7 @@ def main() -> int:
     parser.add_argument("--pid", type=int, required=True, help="the server's process")
     parser.add_argument("--requests", type=int, default=500)
     wishes = parser.parse_args()
-    statuses, wrong, slowest_s, warm = Counter[int](), 0, 0.0, None
+    statuses, wrong, slowest_s, readings = Counter[int](), 0, 0.0, list[Holdings]()
     with requests.Session() as session:
         for number, sent in zip(range(1, wishes.requests + 1), mixture(), strict=False):
             started = time.monotonic()
@@ -94,20 +98,21 @@ def main() -> int:
             if sent.good not in (None, answer.status_code == 200):
                 wrong += 1
                 print(f"request {number}: {answer.status_code} {answer.text[:200]}")
+            if number >= WARM_UP_REQUESTS and number % READING_REQUESTS == 0:
+                readings.append(Holdings.of(wishes.pid))
             if number in (WARM_UP_REQUESTS, wishes.requests) or number % 100 == 0:
-                now = Holdings.of(wishes.pid)
-                print(f"after {number:4}: {now}", flush=True)
-                warm = warm or (now if number >= WARM_UP_REQUESTS else None)
+                print(f"after {number:4}: {readings[-1:]}", flush=True)
     print(f"statuses {dict(statuses)}, wrong {wrong}, slowest {slowest_s:.1f} s")
-    return int(wrong > 0 or warm is None or has_grown(warm, Holdings.of(wishes.pid)))
+    return int(wrong > 0 or has_grown(readings))
 
 
-def has_grown(warm: Holdings, end: Holdings) -> bool:
-    """Whether a server holds more at the end than it held when it was warm."""
+def has_grown(readings: Sequence[Holdings]) -> bool:
+    """Whether a server holds more at the last readings than it did at the first."""
+    first, last = readings[:WINDOW_READINGS], readings[-WINDOW_READINGS:]
     return (
-        end.memory_mb > warm.memory_mb * (1 + MAX_GROWTH)
-        or end.n_threads > warm.n_threads
-        or end.n_descriptors > warm.n_descriptors
+        last[-1].memory_mb > first[0].memory_mb * (1 + MAX_GROWTH)
+        or min(one.n_threads for one in last) > max(one.n_threads for one in first)
+        or min(one.n_descriptors for one in last) > max(one.n_descriptors for one in first)
     )
 
 
