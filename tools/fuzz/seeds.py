@@ -75,20 +75,20 @@ def corpus(recordings: Path | None = None) -> list[bytes]:
     Args:
         recordings: a directory of more files; those below MAX_REAL_FILE_BYTES are taken.
     """
-    speech = _speech(CLIPS / "austen.flac")
-    files = [encode(muxer, [codec], speech, rate, n) for muxer, codec, rate, n in FORMATS]
-    files += [encode(muxer, codecs, speech, 48_000, 1) for muxer, codecs in TRACKS]
+    clip = speech()
+    files = [encode(muxer, [codec], clip, rate, n) for muxer, codec, rate, n in FORMATS]
+    files += [encode(muxer, codecs, clip, 48_000, 1) for muxer, codecs in TRACKS]
     files += [path.read_bytes() for path in _real_files(recordings)]
     return files
 
 
 def encode(
-    muxer: str, codecs: Sequence[str], speech: np.ndarray, rate_hz: int, channels: int
+    muxer: str, codecs: Sequence[str], clip: np.ndarray, rate_hz: int, channels: int
 ) -> bytes:
     """A file with one track a codec, the same bytes at every call.
 
     Args:
-        speech: (samples,), int16, 16 kHz.
+        clip: (samples,), int16, 16 kHz.
     """
     file = io.BytesIO()
     with av.open(file, "w", format=muxer, options={"fflags": "+bitexact"}) as container:
@@ -98,13 +98,13 @@ def encode(
             track.options = {"strict": "experimental", "flags": "+bitexact"}
         container.start_encoding()
         for track in tracks:
-            for packet in _packets(track, speech, rate_hz, layout):
+            for packet in _packets(track, clip, rate_hz, layout):
                 container.mux(packet)
     return file.getvalue()
 
 
-def _packets(track: Any, speech: np.ndarray, rate_hz: int, layout: str) -> Iterator[Any]:
-    frame = av.AudioFrame.from_ndarray(speech[None], format="s16", layout="mono")
+def _packets(track: Any, clip: np.ndarray, rate_hz: int, layout: str) -> Iterator[Any]:
+    frame = av.AudioFrame.from_ndarray(clip[None], format="s16", layout="mono")
     frame.sample_rate = SAMPLE_RATE_HZ
     resampler = av.AudioResampler(
         format=track.codec_context.format,
@@ -116,9 +116,10 @@ def _packets(track: Any, speech: np.ndarray, rate_hz: int, layout: str) -> Itera
         yield from track.encode(resampled)
 
 
-def _speech(path: Path) -> np.ndarray:
+def speech() -> np.ndarray:
+    """What somebody says in a second and a half: (samples,), int16, 16 kHz."""
     resampler = av.AudioResampler(format="s16", layout="mono", rate=SAMPLE_RATE_HZ)
-    with av.open(str(path)) as container:
+    with av.open(str(CLIPS / "austen.flac")) as container:
         frames = [f for frame in container.decode(audio=0) for f in resampler.resample(frame)]
     first, last = (round(time_s * SAMPLE_RATE_HZ) for time_s in CLIP_S)
     return np.concatenate([frame.to_ndarray()[0] for frame in frames])[first:last]
