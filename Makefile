@@ -1,14 +1,15 @@
-# make demo | test | pure | coverage | lint | models | compat-test | bench | accuracy
+# make demo | test | pure | coverage | lint | models | compat-test | bench | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 INSTALLED := .venv/.installed
 COMPAT_INSTALLED := .venv-compat/.installed
+AUDIT_INSTALLED := .venv-audit/.installed
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test bench accuracy
+.PHONY: demo test pure coverage lint models compat-test bench accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -46,6 +47,19 @@ bench: $(BUILT) $(BENCH_INSTALLED)
 accuracy: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.accuracy $(ARGS)
 
+# SECURITY.md says what these look for. ARGS="--seed 2 --files 1000 --requests 0", for example.
+fuzz: $(BUILT)
+	$(PYTHON) -m tools.fuzz $(ARGS)
+
+# Linux, with strace.
+canary: $(BUILT)
+	$(PYTHON) -m tools.canary -- $(PYTHON) -m tools.fuzz --files 2000 --requests 1000 $(ARGS)
+
+# Asks PyPI about every package of .venv; --strict: one that it does not know is not passed over.
+audit: $(INSTALLED) $(AUDIT_INSTALLED)
+	.venv-audit/bin/pip-audit --strict --progress-spinner off \
+	  --path "$$($(PYTHON) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" $(ARGS)
+
 models/%/config.json: | $(INSTALLED)
 	$(PYTHON) -m tools.build_models $*
 
@@ -64,6 +78,12 @@ $(INSTALLED): requirements.txt pyproject.toml
 
 $(BENCH_INSTALLED): pyproject.toml | $(INSTALLED)
 	$(PIP) install -r requirements.txt --group dev --group bench
+	touch $@
+
+# Apart from .venv, whose packages it judges.
+$(AUDIT_INSTALLED): pyproject.toml | $(INSTALLED)
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv --without-pip .venv-audit
+	$(PIP) --python .venv-audit/bin/python install --group audit
 	touch $@
 
 $(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)
