@@ -24,6 +24,9 @@ UNCLEAN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]|Traceback|/tmp/|/proc/|" + str(REPOSITORY)
 )
 
+# A crash, a hang or a mistake of ours that the decoding process kept to itself: worth a look.
+STOPPED = re.compile(r"damaged or crafted|ended without a result")
+
 Target = Callable[[Any], float]
 """Takes an input, gives the seconds of sound that it answered for, and raises what it refuses."""
 
@@ -44,11 +47,15 @@ class Reply:
 
 def decoding(max_audio_s: float) -> Target:
     """The decoding of a file, alone."""
-    from speech_endpoint.audio.decoding import decode_audio, payload_bytes
+    from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
+    from speech_endpoint.audio.decoding.sandbox import AudioDecoder
+    from speech_endpoint.audio.payload import payload_bytes
+
+    decoder = AudioDecoder()
 
     def decode(inputs: bytes) -> float:
         payload = payload_bytes(inputs, 512 * 2**20)
-        return decode_audio(payload, 16_000, max_audio_s).shape[-1] / 16_000
+        return decoder(payload, DecodingOptions(max_audio_s)).channels.shape[1] / 16_000
 
     return decode
 
@@ -114,7 +121,8 @@ def try_input(target: Target, inputs: Any) -> Reply:
     except InvalidRequest as error:
         detail = str(error)
         unclean = UNCLEAN.search(detail) or len(detail) > MAX_MESSAGE_CHARACTERS
-        outcome = "unclean message" if unclean else f"refused: {error.code}"
+        code = "by the sandbox" if STOPPED.search(detail) else error.code
+        outcome = "unclean message" if unclean else f"refused: {code}"
     except BaseException as error:
         outcome, detail = f"crash: {type(error).__name__}", traceback.format_exc(limit=-4)
     return Reply(
