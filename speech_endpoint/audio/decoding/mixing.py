@@ -19,8 +19,10 @@ MIN_MIX_POWER = 0.1
 voice: channels cancel, or one of many carries it. Stereo with one silent side has 0.5."""
 MAX_OPPOSITE_CORRELATION = -0.5
 MAX_PEAK = 16.0
-"""Of samples in [-1, 1]; beyond 24 dB over full scale they are integers in a file of floats."""
+"""Of samples in [-1, 1]: 24 dB over full scale. What lies beyond is damage, or on another scale."""
 INTEGER_SCALES = (2.0**15, 2.0**23, 2.0**31)
+MIN_SHARE_BEYOND = 0.02
+"""Of a file's samples beyond a scale, from which they are on the next one."""
 
 
 @cache
@@ -62,11 +64,20 @@ class ChannelPowers:
         self.products = np.zeros((n_channels, n_channels))
         """(channels, channels): the sums of products of the channels' samples."""
         self.peak = 0.0
+        self._n_samples = 0
+        self._n_beyond = np.zeros(len(INTEGER_SCALES))
+        """Samples beyond full scale, and beyond each scale of integers but the last."""
 
     def add(self, block: npt.NDArray[np.float32]) -> None:
         """Count (channels, samples)."""
+        magnitudes = np.abs(block)
+        peak = float(magnitudes.max(initial=0.0))
+        self._n_samples += block.size
+        if peak > MAX_PEAK:
+            scales = (MAX_PEAK, *INTEGER_SCALES[:-1])
+            self._n_beyond += [np.count_nonzero(magnitudes > scale) for scale in scales]
+        self.peak = max(self.peak, peak)
         self.products += np.einsum("cs,ds->cd", block, block, dtype=np.float64)
-        self.peak = max(self.peak, float(np.abs(block).max(initial=0.0)))
 
     def remedy(self, weights: Weights | None) -> Remedy | None:
         """What to do where a mix with `weights` would lose a voice, or is in another scale.
@@ -90,9 +101,9 @@ class ChannelPowers:
         return Remedy(weights, scale, "; ".join(warnings)) if warnings else None
 
     def _scale(self) -> float:
-        if self.peak <= MAX_PEAK:
-            return 1.0
-        return next((each for each in INTEGER_SCALES if self.peak <= each), self.peak)
+        """What samples are to be divided by: 1, unless they are integers in a file of floats."""
+        is_beyond = self._n_beyond > MIN_SHARE_BEYOND * self._n_samples
+        return INTEGER_SCALES[int(is_beyond.sum()) - 1] if is_beyond.any() else 1.0
 
     def _signs(self, loudest: int, active: npt.NDArray[np.bool_]) -> npt.NDArray[np.float64]:
         """(channels,): -1 for a channel that is another's opposite, else 1."""

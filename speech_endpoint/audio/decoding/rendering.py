@@ -10,7 +10,12 @@ import av
 import numpy as np
 import numpy.typing as npt
 
-from speech_endpoint.audio.decoding.mixing import ChannelPowers, Weights, downmix_weights
+from speech_endpoint.audio.decoding.mixing import (
+    MAX_PEAK,
+    ChannelPowers,
+    Weights,
+    downmix_weights,
+)
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 MAX_JITTER_S = 0.1
@@ -83,6 +88,8 @@ class Renderer:
         usual = self.usual_weights.setdefault(n_channels, downmix_weights(layout))
         if self.scale != 1:
             samples = samples / np.float32(self.scale)
+        if np.abs(samples).max(initial=0.0) > MAX_PEAK:
+            samples = np.where(np.abs(samples) > MAX_PEAK, np.sign(samples), samples)
         if not self.apart and n_channels > 1:
             weights = self.weights.get(n_channels, usual)
             # Not by BLAS, whose threads cost more than the sum.

@@ -150,7 +150,8 @@ class Track:
                 return
             except MemoryError:
                 raise
-            except av.error.FFmpegError:
+            except (av.error.FFmpegError, IndexError):
+                # IndexError: PyAV's, of a track that FFmpeg found and lost again.
                 self._note_damage(renderer.position_s, 0.0)
         self.damage.broke_off = True
 

@@ -100,16 +100,29 @@ def test_two_voices_on_two_channels_are_both_in_the_mix(wav: Wav, speech: Wavefo
         assert np.abs(part).max() > 0.5 * np.abs(speech).max()
 
 
-def test_floats_on_the_scale_of_integers_are_scaled(speech: Waveform) -> None:
+def float_wav(samples: Waveform) -> bytes:
     file = io.BytesIO()
     with av.open(file, "w", format="wav") as out:
         stream = out.add_stream("pcm_f32le", rate=SAMPLE_RATE_HZ, layout="mono")
-        frame = av.AudioFrame.from_ndarray(speech[None] * 32768, format="flt", layout="mono")
+        frame = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
         frame.sample_rate, frame.time_base = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ)
         out.mux(stream.encode(frame))
-    (waveform,), warnings = heard(file.getvalue())
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("scale", [2.0**15, 2.0**31])
+def test_floats_on_the_scale_of_integers_are_scaled(speech: Waveform, scale: float) -> None:
+    (waveform,), warnings = heard(float_wav(speech * np.float32(scale)))
     assert np.allclose(waveform, speech, atol=1e-4)
     assert "integers" in warnings[0]
+
+
+def test_one_sample_that_a_flipped_bit_made_huge_silences_nothing(speech: Waveform) -> None:
+    damaged = speech.copy()
+    damaged[1_000] = 1e30
+    (waveform,), warnings = heard(float_wav(damaged))
+    assert np.allclose(np.delete(waveform, 1_000), np.delete(speech, 1_000))
+    assert waveform[1_000] == 1.0 and warnings == []
 
 
 def test_a_rate_that_changes_is_followed(mp3: Callable[..., bytes], speech: Waveform) -> None:
