@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
@@ -75,13 +74,3 @@ def mp3() -> Callable[..., bytes]:
         )
 
     return make
-
-
-def riff(body: bytes, *, rate_hz: int, channels: int = 1, bits: int = 16, tag: int = 1) -> bytes:
-    """A WAV file whose header says what it is told to say."""
-    block = channels * bits // 8 & 0xFFFF
-    byte_rate = rate_hz * block & 0xFFFFFFFF
-    fmt = struct.pack("<HHIIHH", tag, channels, rate_hz, byte_rate, block, bits)
-    content = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt
-    content += b"data" + struct.pack("<I", len(body)) + body
-    return b"RIFF" + struct.pack("<I", len(content)) + content
