@@ -21,5 +21,9 @@ class InvalidRequest(ValueError):
         return f"{self.field}: {self.message}"
 
 
+class OutOfMemory(RuntimeError):
+    """The machine has not the memory for a request; the message says what helps."""
+
+
 class ModelUnavailable(RuntimeError):
     """A model that the settings name cannot be loaded; the message holds no token."""
