@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from speech_endpoint.config import ModelSettings
-from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.errors import InvalidRequest, OutOfMemory
 from speech_endpoint.output.response import to_json
 from speech_endpoint.pipeline import Request, SpeechPipeline
 from speech_endpoint.request_log import RequestLog
@@ -40,6 +40,9 @@ class EndpointHandler:
             return self._thread.submit(self._answer, data, log).result()
         except InvalidRequest as error:
             log.refused(error)
+            raise
+        except OutOfMemory as error:
+            log.failed(error)
             raise
         except Exception as error:
             # The host sends str(error) to the caller and logs no traceback; details stay here.

@@ -40,6 +40,10 @@ class InvalidSettings(ValueError):
     """An environment variable that the endpoint cannot start with; the message holds no secret."""
 
 
+class OutOfMemory(RuntimeError):
+    """The machine has not the memory for a request; the message says what helps."""
+
+
 class ModelUnavailable(RuntimeError):
     """A model that the settings name cannot be loaded; the message holds no token."""
 

@@ -159,3 +159,10 @@ def trim_heap() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)
+
+
+def release_memory(device: torch.device) -> None:
+    """Return what PyTorch and malloc keep for later use to the device and to the system."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    trim_heap()

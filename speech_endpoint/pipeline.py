@@ -20,13 +20,16 @@ from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
 from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
-from speech_endpoint.errors import InvalidRequest, first_warnings
+from speech_endpoint.errors import InvalidRequest, OutOfMemory, first_warnings
+from speech_endpoint.memory import is_out_of_memory
 from speech_endpoint.parameters import warn_of_unknown
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
 from speech_endpoint.whisper.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
+
+WITHOUT_SPEAKERS = "diarization failed; the transcript has no speakers"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Recognition:
     transcriptions: Sequence[Transcription]
     """One of the recording, or one of each channel."""
     duration_s: float
+    warnings: tuple[str, ...] = ()
+    """About the speakers."""
 
 
 class SpeechPipeline:
@@ -98,6 +103,7 @@ class SpeechPipeline:
 
         Raises:
             InvalidRequest: what the caller did wrong.
+            OutOfMemory: the machine has not the memory for this request.
         """
         return drain(self._serve(request, early=False))
 
@@ -114,6 +120,16 @@ class SpeechPipeline:
 
     def _serve(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         self.check(request.config)
+        try:
+            return (yield from self._recognise(request, early=early))
+        except (MemoryError, RuntimeError) as error:
+            if isinstance(error, OutOfMemory) or not is_out_of_memory(error):
+                raise
+            raise OutOfMemory(
+                "out of memory; send a shorter recording, or use a machine with more memory"
+            ) from error
+
+    def _recognise(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         stopwatch = Stopwatch()
         audio = self._decode(request)
         stopwatch.lap("decode")
@@ -154,23 +170,31 @@ class SpeechPipeline:
         (waveform,) = audio.channels
         transcription = yield from self.transcriber.stream(waveform, config, early=early)
         stopwatch.lap("asr")
-        attribution = self._attribute(waveform, transcription.segments, config)
+        attribution, warnings = self._attribute(waveform, transcription.segments, config)
         stopwatch.lap("diarization")
-        return Recognition(attribution, [transcription], waveform.size / SAMPLE_RATE_HZ)
+        duration_s = waveform.size / SAMPLE_RATE_HZ
+        return Recognition(attribution, [transcription], duration_s, warnings)
 
     def _attribute(
         self, waveform: Waveform, segments: Sequence[Segment], config: InferenceConfig
-    ) -> Attribution:
-        """Segments with their speakers, or as they are where none are wanted or nobody speaks."""
+    ) -> tuple[Attribution, tuple[str, ...]]:
+        """Segments with their speakers, or as they are where none are wanted or nobody speaks, or
+        where diarization fails, whatever the reason: the words are no worse for that. And warnings.
+        """
+        without_speakers = Attribution(tuple(segments), turns=(), speaker_turns=())
         if self.diarizer is None or config.diarize is False or not segments:
-            return Attribution(tuple(segments), turns=(), speaker_turns=())
-        diarization = self.diarizer(
-            waveform,
-            num_speakers=config.num_speakers,
-            min_speakers=config.min_speakers,
-            max_speakers=config.max_speakers,
-        )
-        return attribute(segments, diarization)
+            return without_speakers, ()
+        try:
+            diarization = self.diarizer(
+                waveform,
+                num_speakers=config.num_speakers,
+                min_speakers=config.min_speakers,
+                max_speakers=config.max_speakers,
+            )
+            return attribute(segments, diarization), ()
+        except Exception:
+            logger.exception(WITHOUT_SPEAKERS)
+            return without_speakers, (WITHOUT_SPEAKERS,)
 
     def _recognise_channels(
         self, audio: DecodedAudio, config: InferenceConfig, stopwatch: Stopwatch
@@ -212,6 +236,7 @@ def _transcript(
     for number, transcription in enumerate(transcriptions):
         prefix = f"channel {number}: " if len(transcriptions) > 1 else ""
         all_warnings += [prefix + warning for warning in transcription.warnings]
+    all_warnings += recognition.warnings
     statistics = [each.statistics for each in transcriptions]
     return Transcript(
         segments=recognition.attribution.segments,

@@ -22,8 +22,9 @@ import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.errors import ModelUnavailable
-from speech_endpoint.hardware import pick_device
+from speech_endpoint.hardware import pick_device, release_memory
 from speech_endpoint.hub import display_name
+from speech_endpoint.memory import is_out_of_memory
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ MIN_DURATION_S = 0.1
 # For pipelines that come with the batch size 1.
 BATCH_SIZE = 32
 SHARED_MEMORY = "/dev/shm"
+BATCH_SIZES = ("segmentation_batch_size", "embedding_batch_size")
+"""The attributes of a pipeline that hold them."""
+# By how much they are divided where memory ran out.
+FEWER = 4
 BUNDLE_TYPE = "local-speaker-diarization"
 """`type` in the config.json of a bundle that `tools/build_models` wrote."""
 
@@ -66,7 +71,8 @@ class Diarizer:
         os.environ["PYANNOTE_METRICS_ENABLED"] = "1" if telemetry else "0"
         self._lock = threading.Lock()
         self._pipeline = _load(model, token)
-        self._pipeline.to(pick_device(device))
+        self._device = pick_device(device)
+        self._pipeline.to(self._device)
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, repository: str) -> Diarizer | None:
@@ -102,7 +108,6 @@ class Diarizer:
         if waveform.size < MIN_DURATION_S * SAMPLE_RATE_HZ:
             return Diarization()
         samples = np.ascontiguousarray(waveform, dtype=np.float32)
-        file = {"waveform": torch.from_numpy(samples)[None], "sample_rate": SAMPLE_RATE_HZ}
         limits = {
             "num_speakers": num_speakers,
             "min_speakers": min_speakers,
@@ -110,8 +115,22 @@ class Diarizer:
         }
         given = {name: limit for name, limit in limits.items() if limit is not None}
         with self._lock, preserve_tf32():
-            output = self._pipeline(file, **given)
+            output = self._run(samples, given)
         return to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
+
+    def _run(self, samples: Waveform, limits: dict[str, int]) -> DiarizeOutput | Annotation:
+        """Run the pipeline; where memory runs out, once more with smaller batches."""
+        waveform = torch.from_numpy(samples)[None]
+        try:
+            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **limits)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            logger.warning("diarization is tried again with smaller batches: %s", error)
+        # Not before the error is gone, whose traceback refers to the tensors of the first try.
+        release_memory(self._device)
+        with smaller_batches(self._pipeline):
+            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **limits)
 
 
 def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Diarization:
@@ -185,6 +204,19 @@ def _embeddings(
         for label, centroid in zip(labels, centroids, strict=True)
         if np.isfinite(centroid).all() and centroid.any()
     }
+
+
+@contextmanager
+def smaller_batches(pipeline: Pipeline) -> Iterator[None]:
+    """Let a pipeline take fewer chunks at once."""
+    before = {name: getattr(pipeline, name) for name in BATCH_SIZES if hasattr(pipeline, name)}
+    try:
+        for name, size in before.items():
+            setattr(pipeline, name, max(1, size // FEWER))
+        yield
+    finally:
+        for name, size in before.items():
+            setattr(pipeline, name, size)
 
 
 @contextmanager
@@ -280,7 +312,7 @@ def _load_hub(model: str, token: str | None) -> Pipeline:
     from speech_endpoint.diarization.pipeline import FastSpeakerDiarization
 
     pipeline = load_pipeline(model, token)
-    for size in ("segmentation_batch_size", "embedding_batch_size"):
+    for size in BATCH_SIZES:
         if getattr(pipeline, size, BATCH_SIZE) == 1:
             setattr(pipeline, size, BATCH_SIZE)
     return FastSpeakerDiarization.from_pipeline(pipeline)

@@ -109,6 +109,13 @@ def repetition_start(text_tokens: Sequence[int]) -> int | None:
     return None
 
 
+def cut_repetition(tokens: list[int], eot: int) -> list[int]:
+    """The tokens up to where the text, which is what lies below `eot`, begins to repeat itself."""
+    text_at = [n for n, token in enumerate(tokens) if token < eot]
+    start = repetition_start([tokens[n] for n in text_at])
+    return tokens if start is None else tokens[: text_at[start]]
+
+
 def compression_ratio(text: str) -> float:
     """How many times smaller zlib makes the text; 0 without text."""
     data = text.encode()

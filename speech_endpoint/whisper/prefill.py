@@ -120,15 +120,13 @@ class Prefill:
         for request, detection, is_multilingual in zip(
             requests, detections, multilingual, strict=True
         ):
-            if not is_multilingual:
+            if not is_multilingual and request.index not in group.languages:
                 prior.add(detection.probabilities, request.n_samples)
-        languages = [
-            detection.language
-            if detection.confidence >= MIN_CONFIDENCE
-            else prior.majority_language
-            for detection in detections
-        ]
-        return languages, multilingual
+        for request, detection in zip(requests, detections, strict=True):
+            is_certain = detection.confidence >= MIN_CONFIDENCE
+            language = detection.language if is_certain else prior.majority_language
+            group.languages.setdefault(request.index, language)
+        return [group.languages[request.index] for request in requests], multilingual
 
     def _sequence(
         self, request: DecodeRequest, language: str, no_speech_probability: float

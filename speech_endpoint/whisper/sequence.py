@@ -55,6 +55,9 @@ class RequestGroup:
     options: DecodeOptions = field(default_factory=DecodeOptions)
     language_prior: LanguagePrior = field(default_factory=LanguagePrior)
     statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
+    languages: dict[int, str] = field(default_factory=dict)
+    """What was detected, by the index of the window: one that begins anew keeps its language,
+    whatever the others have been in since, and counts once in `language_prior`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from speech_endpoint.hardware import release_memory
+from speech_endpoint.memory import n_that_fit
+
 
 class Linear(Protocol):
     """y = x Wᵀ + b, for x of shape (…, in)."""
@@ -33,6 +36,8 @@ class Backend:
 
     encoder_batch_size = 4
     """Windows that the encoder takes at once, of those that are admitted together."""
+    reserved_bytes = 2 * 2**30
+    """Memory that slots leave free, for everything else that decoding takes."""
     drafting_scales_with_rows = False
     """Whether a draft takes its time row by row: a probe with few rows then tells only of those."""
 
@@ -43,6 +48,18 @@ class Backend:
     def number_formats(self) -> str:
         """For the log."""
         return str(self.dtype).removeprefix("torch.")
+
+    def free_bytes(self) -> int | None:
+        """Memory of the device that may still be taken; None where that is not known."""
+        return None
+
+    def slots_that_fit(self, n_slots: int, slot_bytes: int) -> int:
+        """How many of `n_slots` slots of a cache there is memory for, at least one."""
+        return n_that_fit(n_slots, slot_bytes, self.free_bytes(), self.reserved_bytes)
+
+    def release_memory(self) -> None:
+        """Give back what is kept for later tensors, after memory has run out."""
+        release_memory(self.device)
 
     def linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
         """A linear layer for about `rows` rows at once.

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from speech_endpoint.hardware import has_bfloat16
+from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
 from speech_endpoint.whisper.backends.cpu_linear import (
     BlockedLinear,
@@ -28,6 +29,8 @@ class CpuBackend(Backend):
     # ones go back to the system, and every use takes page faults again: 80 ms a window, 130 ms
     # in fours.
     encoder_batch_size = 1
+    # A window's encoding takes less where it is alone.
+    reserved_bytes = 2**29
     drafting_scales_with_rows = True
 
     def __init__(
@@ -54,6 +57,9 @@ class CpuBackend(Backend):
         names = {"decoder layers": self.int8_layers, "output matrix": self.int8_lm_head}
         quantized = " and ".join(name for name, is_int8 in names.items() if is_int8)
         return super().number_formats + (f", int8 for {quantized}" if quantized else "")
+
+    def free_bytes(self) -> int | None:
+        return available_bytes()
 
     def linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
         if self.packs_weights:

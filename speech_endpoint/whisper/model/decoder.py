@@ -74,6 +74,14 @@ class Decoder:
             alignment_queries=zeros(queries),
         )
 
+    @property
+    def slot_bytes(self) -> int:
+        """Memory of one slot of a cache."""
+        keys_and_values = 2 * len(self.layers) * self.n_heads
+        n_vectors = keys_and_values * (self.max_positions + self.n_audio_frames)
+        n_vectors += len(self.alignment_heads) * self.max_positions
+        return n_vectors * self.head_width * self.backend.dtype.itemsize
+
     def attach_audio(self, cache: DecoderCache, slot: int, audio_features: Tensor) -> None:
         """Compute the cross-attention's keys and values of windows, into slots from `slot` on.
 
