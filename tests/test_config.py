@@ -52,7 +52,9 @@ def test_blanks_and_quotes_around_a_value_are_removed(blank: str, quote: str):
 
 
 @pytest.mark.parametrize("unset", ["", " ", "none", "None", "NULL", '""', "'none'"])
-def test_none_and_null_leave_a_setting_at_its_default(unset: str):
+def test_none_and_null_leave_a_setting_at_its_default(monkeypatch: pytest.MonkeyPatch, unset: str):
+    for name in ModelSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
     names = set(ModelSettings.model_fields) - {"quantization", "hf_token", "cuda_visible_devices"}
     settings = ModelSettings(**dict.fromkeys(names, unset), HF_TOKEN=unset)
     assert settings.model_dump() == ModelSettings().model_dump() | {"hf_token": None}

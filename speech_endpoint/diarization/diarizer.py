@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import getpass
 import itertools
 import json
 import logging
@@ -284,12 +285,18 @@ def _provide_temporary_directory() -> None:
 
 
 def _provide_home() -> None:
-    """Name a home for a user that the system does not know: pyannote asks for one at import."""
+    """Name a home and a name for a user that the system does not know: pyannote asks for the one
+    at import, torch's compiler for the other.
+    """
     try:
         Path.home()
     except RuntimeError:
         # As container engines do.
         os.environ["HOME"] = "/"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "nobody"
 
 
 def _is_bundle(directory: Path) -> bool:
