@@ -12,7 +12,7 @@ import pytest
 from faults import Condition, Fault, SmallMemory
 from paths import KENNEDY, MODELS, REPOSITORY
 
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.errors import OutOfMemory
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.backends.cpu import CpuBackend
@@ -227,7 +227,7 @@ def test_an_allocator_that_really_fails_is_survived() -> None:
 import resource
 from pathlib import Path
 import numpy as np
-from speech_endpoint.audio.decoding import decode_audio
+from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.transcription.transcriber import Transcriber
 
