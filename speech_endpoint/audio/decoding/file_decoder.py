@@ -14,7 +14,13 @@ from speech_endpoint.audio.decoding.container import NotAContainer, Undecodable,
 from speech_endpoint.audio.decoding.formats import LENGTH_IN_HEADER, MAX_CHANNELS_APART
 from speech_endpoint.audio.decoding.headers import stated_duration_s
 from speech_endpoint.audio.decoding.mixing import ChannelPowers, Remedy, Weights
-from speech_endpoint.audio.decoding.rendering import Renderer, Samples, Sink, TooLong
+from speech_endpoint.audio.decoding.rendering import (
+    ROUNDING_S,
+    Renderer,
+    Samples,
+    Sink,
+    TooLong,
+)
 from speech_endpoint.audio.decoding.track import Track
 from speech_endpoint.audio.payload import invalid_inputs
 from speech_endpoint.errors import InvalidRequest
@@ -115,10 +121,10 @@ class FileDecoder:
 
     def _render(self, piece: memoryview, number: int, renderer: Renderer) -> tuple[Renderer, Track]:
         with open_container(piece) as container:
-            self._check_length(piece, container)
             track = Track(container, self._stream(container, number))
             track.check_codec()
             self._check_apart(track.n_channels)
+            self._check_length(piece, container, track.n_channels)
             track.render(renderer)
         track.check_damage(renderer.position_s)
         self._check_complete(piece, renderer.position_s)
@@ -166,12 +172,14 @@ class FileDecoder:
                 f"the file has {n_channels} channels",
             )
 
-    def _check_length(self, piece: memoryview, container: Any) -> None:
+    def _check_length(self, piece: memoryview, container: Any, n_channels: int) -> None:
         """Refuse what its own header says is too long, before any of it is decoded."""
         length_s = stated_duration_s(piece)
         if length_s is None and set(container.format.name.split(",")) & LENGTH_IN_HEADER:
             length_s = (container.duration or 0) / av.time_base
-        if length_s is not None and self._done_s + length_s > self.options.max_audio_s:
+        n_outputs = n_channels if self.options.apart else 1
+        limit_s = self.options.max_audio_s + ROUNDING_S
+        if length_s is not None and (self._done_s + length_s) * n_outputs > limit_s:
             raise TooLong
 
     def _check_complete(self, piece: memoryview, decoded_s: float) -> None:

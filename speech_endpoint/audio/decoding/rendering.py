@@ -22,6 +22,8 @@ MAX_JITTER_S = 0.1
 """Clocks of containers are rounded and joined; beyond it packets are missing, or the sound begins
 late. FFmpeg's `aresample=async=1` has the same tolerance."""
 BLOCK_S = 1.0
+ROUNDING_S = 1e-3
+"""Of sums of many blocks' lengths: a recording may be as long as the limit."""
 
 Samples = npt.NDArray[np.float32]
 
@@ -124,7 +126,7 @@ class Renderer:
                     for _ in outputs
                 ]
         self.position_s += outputs.shape[1] / rate_hz
-        if self.position_s * self.n_outputs > self.max_s:
+        if self.position_s * self.n_outputs > self.max_s + ROUNDING_S:
             raise TooLong
         if self._resamplers:
             self._emit(

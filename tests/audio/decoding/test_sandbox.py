@@ -211,6 +211,14 @@ def test_decoding_that_hangs_is_ended_whatever_holds_it() -> None:
     assert ended.returncode == -signal.SIGALRM
 
 
+def test_a_recording_may_be_as_long_as_the_limit(
+    decoder: AudioDecoder, wav: Callable[..., bytes]
+) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (3, 8_000 * 300)).astype(np.float32)
+    options = DecodingOptions(max_audio_s=900, apart=True)
+    assert decoder(wav(noise, 8_000), options).channels.shape == (3, 300 * SAMPLE_RATE_HZ)
+
+
 def test_a_worker_that_was_killed_is_started_again(decoder: AudioDecoder) -> None:
     children = Path(f"/proc/self/task/{os.getpid()}/children")
     if not children.exists():
