@@ -16,6 +16,13 @@ from speech_endpoint.errors import InvalidSettings
 pytestmark = [pytest.mark.pure, pytest.mark.core]
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests' endpoints have theirs in the environment."""
+    for name in ModelSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HF_TOKEN", "hf_verysecret")
     settings = ModelSettings()
