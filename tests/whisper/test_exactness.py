@@ -107,8 +107,8 @@ def test_tokens_equal_generate(transcriber: Transcriber) -> None:
 
 
 def test_tokens_equal_generate_on_every_recording(transcriber: Transcriber, data: Path) -> None:
-    files = sorted([*data.glob("conversations/*.flac"), *data.glob("utterances/*.flac")])
-    assert check_against_generate(transcriber, files) > 15
+    files = sorted(data.glob("conversations/*.flac"))
+    assert check_against_generate(transcriber, files) >= len(files)
 
 
 def check_against_generate(transcriber: Transcriber, files: list[Path]) -> int:

@@ -87,15 +87,10 @@ def only(n: int) -> Condition:
 
 PLACES: list[tuple[str, Condition]] = [
     ("new_cache", only(3)),
-    ("features.py", only(2)),
-    ("encoder.py", only(40)),
     ("_read_prompt", only(50)),
-    ("stepping.py", only(5)),
     ("stepping.py", only(700)),
-    # At the first window that is done, and at the second, when the first has left.
-    ("alignment", only(2)),
+    # At the second window that is done, when the first has left.
     ("alignment", only(9)),
-    ("move", only(3)),
     # Down to one window.
     ("encoder.py", lambda operation: operation in (0, 1)),
 ]
@@ -120,19 +115,6 @@ def test_the_next_windows_have_all_the_slots_again(
     engine = Engine(model, N_WINDOWS)
     assert decode(engine, windows, Fault("stepping.py", only(5)))[1] > undisturbed[1]
     assert decode(engine, windows) == undisturbed
-
-
-def test_an_error_that_only_speaks_of_memory_is_survived(
-    model: WhisperModel, windows: list[np.ndarray], undisturbed: tuple[Texts, int]
-) -> None:
-    def lacks_memory(_: str) -> Exception:
-        return RuntimeError(
-            "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory"
-        )
-
-    fault = Fault("stepping.py", only(100), lacks_memory)
-    assert decode(Engine(model, N_WINDOWS), windows, fault)[0] == undisturbed[0]
-    assert fault.n_faults == 1
 
 
 def test_another_error_is_not_taken_for_a_lack_of_memory(
