@@ -21,12 +21,12 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from speech_endpoint.errors import InvalidRequest, quoted
 from speech_endpoint.languages import language_code
+from speech_endpoint.limits import MAX_RATE_HZ, MAX_TRACKS, MIN_RATE_HZ
 
 MAX_SPEAKERS = 100
 """As many as the two digits of their names (SPEAKER_00) tell apart."""
 MAX_BATCH_SIZE = 128
 """A larger `batch_size` counts as this: a slot costs memory, and the steps get no faster."""
-MAX_AUDIO_TRACK = 63
 NOT_GIVEN = frozenset({"", "none", "null"})
 """Text of a query string that means null."""
 MAX_NAMED_UNKNOWN = 16
@@ -87,9 +87,9 @@ class InferenceConfig(BaseModel):
     """Whether the assistant model drafts."""
     chunk_length_s: Seconds = Field(default=30.0, ge=1.0, le=30.0)
     """Longest window, seconds."""
-    sampling_rate: Integer = Field(default=16_000, ge=1_000, le=384_000)
+    sampling_rate: Integer = Field(default=16_000, ge=MIN_RATE_HZ, le=MAX_RATE_HZ)
     """Rate of headerless PCM, Hz."""
-    audio_track: Integer | None = Field(default=None, ge=0, le=MAX_AUDIO_TRACK)
+    audio_track: Integer | None = Field(default=None, ge=0, le=MAX_TRACKS - 1)
     """Which of a file's audio tracks, from 0; None: the first that has sound."""
     language: str | None = None
     """A code ("en"), whatever name of the language was given; None: detected."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from speech_endpoint.audio.decoding import pcm
 from speech_endpoint.audio.decoding.container import NotAContainer, Undecodable, open_container
-from speech_endpoint.audio.decoding.formats import LENGTH_IN_HEADER, MAX_CHANNELS_APART
+from speech_endpoint.audio.decoding.formats import LENGTH_IN_HEADER
 from speech_endpoint.audio.decoding.headers import stated_duration_s
 from speech_endpoint.audio.decoding.mixing import ChannelPowers, Remedy, Weights
 from speech_endpoint.audio.decoding.rendering import (
@@ -24,6 +24,7 @@ from speech_endpoint.audio.decoding.rendering import (
 from speech_endpoint.audio.decoding.track import Track
 from speech_endpoint.audio.payload import invalid_inputs
 from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.limits import MAX_CHANNELS_APART
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 MIN_SOUND_PEAK = 1e-4

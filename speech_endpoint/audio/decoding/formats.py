@@ -49,11 +49,3 @@ LENGTH_IN_HEADER = frozenset({"aiff", "au", "caf", "flac", "matroska", "mov", "w
 
 BARE_STREAMS = frozenset({"aac", "ac3", "dts", "eac3", "loas", "mp3", "mpeg", "mpegts", "truehd"})
 """Demuxers that guess from what looks like frames; PCM may look like them."""
-
-MIN_RATE_HZ = 1_000
-MAX_RATE_HZ = 384_000
-MAX_CHANNELS = 64
-"""In a mix; beyond it nobody records speech."""
-MAX_CHANNELS_APART = 8
-"""With `channels: "speakers"`, where each is transcribed alone."""
-MAX_TRACKS = 64

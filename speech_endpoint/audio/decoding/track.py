@@ -10,17 +10,10 @@ import av
 import numpy as np
 
 from speech_endpoint.audio.decoding.container import Undecodable
-from speech_endpoint.audio.decoding.formats import (
-    BARE_STREAMS,
-    CODECS,
-    LENGTH_IN_HEADER,
-    MAX_CHANNELS,
-    MAX_RATE_HZ,
-    MAX_TRACKS,
-    MIN_RATE_HZ,
-)
+from speech_endpoint.audio.decoding.formats import BARE_STREAMS, CODECS, LENGTH_IN_HEADER
 from speech_endpoint.audio.decoding.rendering import BLOCK_S, MAX_JITTER_S, Renderer, Samples
 from speech_endpoint.audio.payload import invalid_inputs
+from speech_endpoint.limits import MAX_CHANNELS, MAX_RATE_HZ, MAX_TRACKS, MIN_RATE_HZ
 
 MAX_DEMUXER_ERRORS = 50
 MAX_LOST_SHARE = 0.5
