@@ -71,25 +71,27 @@ class FileDecoder:
                     raise invalid_inputs("unreadable", str(error)) from None
 
     def _decode_piece(self, piece: memoryview) -> None:
-        """Decode the first track that is not silent, or the one that was asked for."""
+        """Decode the track that was asked for, or the first that is not silent."""
         chosen = self.options.audio_track
         mark = self.sink.position()
         silent: int | None = None
         failure: Undecodable | None = None
-        number = chosen or 0
-        n_tracks = number + 1
-        while number < n_tracks:
+        number, is_last = chosen or 0, False
+        while not is_last:
+            self.sink.truncate(mark)
+            renderer: Renderer | None = None
             try:
                 renderer, n_tracks = self._render_well(piece, number)
             except Undecodable as error:
                 failure, n_tracks = failure or error, error.n_tracks
-            else:
-                if is_audible(renderer) or chosen is not None:
+            is_last = chosen is not None or number + 1 >= n_tracks
+            if renderer is not None:
+                if is_audible(renderer) or (is_last and silent is None):
                     self._keep(renderer, number if chosen is None else 0)
                     return
                 silent = number if silent is None else silent
-            self.sink.truncate(mark)
             number += 1
+        self.sink.truncate(mark)
         if silent is None:
             raise failure or Undecodable("none of its audio tracks can be decoded")
         self._keep(self._render_well(piece, silent)[0], silent)
@@ -115,7 +117,7 @@ class FileDecoder:
             renderer, track = self._render(piece, number, again)
             self._warn(*(remedy.warning for _, remedy in remedies))
         self._warn(track.damage.warning())
-        return renderer, 1 if self.options.audio_track is not None else track.n_tracks
+        return renderer, track.n_tracks
 
     def _remedy(self, powers: ChannelPowers, weights: Weights) -> Remedy | None:
         return powers.remedy(None if self.options.apart else weights)
@@ -125,10 +127,11 @@ class FileDecoder:
             track = Track(container, self._stream(container, number))
             track.check_codec()
             self._check_apart(track.n_channels)
-            self._check_length(piece, container, track.n_channels)
+            stated_s = stated_duration_s(piece)
+            self._check_length(stated_s, container, track.n_channels)
             track.render(renderer)
         track.check_damage(renderer.position_s)
-        self._check_complete(piece, renderer.position_s)
+        self._check_complete(stated_s, renderer.position_s)
         return renderer, track
 
     def _stream(self, container: Any, number: int) -> Any:
@@ -173,9 +176,8 @@ class FileDecoder:
                 f"the file has {n_channels} channels",
             )
 
-    def _check_length(self, piece: memoryview, container: Any, n_channels: int) -> None:
+    def _check_length(self, length_s: float | None, container: Any, n_channels: int) -> None:
         """Refuse what its own header says is too long, before any of it is decoded."""
-        length_s = stated_duration_s(piece)
         if length_s is None and set(container.format.name.split(",")) & LENGTH_IN_HEADER:
             length_s = (container.duration or 0) / av.time_base
         n_outputs = n_channels if self.options.apart else 1
@@ -183,9 +185,8 @@ class FileDecoder:
         if length_s is not None and (self._done_s + length_s) * n_outputs > limit_s:
             raise TooLong
 
-    def _check_complete(self, piece: memoryview, decoded_s: float) -> None:
+    def _check_complete(self, length_s: float | None, decoded_s: float) -> None:
         """Refuse an upload that broke off: half a conversation must not pass for the whole."""
-        length_s = stated_duration_s(piece)
         if length_s is None:
             return
         if decoded_s < MIN_COMPLETE_SHARE * length_s and length_s - decoded_s > 1:
