@@ -26,25 +26,28 @@ def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
         InvalidRequest: empty, not base64, of another type, or more than `max_bytes`.
     """
     if isinstance(inputs, (bytes, bytearray, memoryview)):
-        size = memoryview(inputs).nbytes
-        payload = bytes(inputs) if size <= max_bytes else b""
+        _check_size(memoryview(inputs).nbytes, max_bytes)
+        payload = bytes(inputs)
     elif isinstance(inputs, str):
         payload = _from_base64(inputs, max_bytes)
-        size = len(payload)
+        _check_size(len(payload), max_bytes)
     else:
         raise invalid_inputs(
             "invalid_type",
             f"expected base64 text or bytes of an audio file, got {type(inputs).__name__}",
-        )
-    if size > max_bytes:
-        raise invalid_inputs(
-            "too_large", f"{size:,} bytes of audio; at most {max_bytes:,} are allowed"
         )
     if not payload:
         raise invalid_inputs(
             "missing", "empty; give the bytes of an audio file, or their base64 text"
         )
     return payload
+
+
+def _check_size(n_bytes: int, max_bytes: int) -> None:
+    if n_bytes > max_bytes:
+        raise invalid_inputs(
+            "too_large", f"{n_bytes:,} bytes of audio; at most {max_bytes:,} are allowed"
+        )
 
 
 def invalid_inputs(code: str, message: str) -> InvalidRequest:

@@ -86,11 +86,12 @@ class Renderer:
         """
         np.nan_to_num(samples, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
         n_channels = len(samples)
-        self.powers.setdefault(n_channels, ChannelPowers(n_channels)).add(samples)
+        powers = self.powers.setdefault(n_channels, ChannelPowers(n_channels))
+        powers.add(samples)
         usual = self.usual_weights.setdefault(n_channels, downmix_weights(layout))
         if self.scale != 1:
             samples = samples / np.float32(self.scale)
-        if np.abs(samples).max(initial=0.0) > MAX_PEAK:
+        if powers.peak > MAX_PEAK:
             samples = np.where(np.abs(samples) > MAX_PEAK, np.sign(samples), samples)
         if not self.apart and n_channels > 1:
             weights = self.weights.get(n_channels, usual)

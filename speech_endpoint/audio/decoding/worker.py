@@ -8,17 +8,19 @@ Started by `sandbox`: python -m speech_endpoint.audio.decoding.worker FD
 
 from __future__ import annotations
 
+import io
 import json
 import mmap
 import os
 import resource
 import signal
 import socket
-import struct
 import sys
 import time
 import traceback
+import wave
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ from speech_endpoint.transcript import SAMPLE_RATE_HZ
 MAX_WORKING_MEMORY_BYTES = 256 * 2**20
 """Beside the payload: FFmpeg's tables of a file of hours take some 40 MiB."""
 N_DESCRIPTORS = 3
+STATM = Path("/proc/self/statm")
+"""Linux: the pages that this process has, first all of them."""
 
 
 def serve(requests: socket.socket) -> None:
@@ -71,10 +75,9 @@ def confine(options: DecodingOptions) -> None:
     most_bytes = options.max_audio_s * SAMPLE_RATE_HZ * np.dtype(np.float32).itemsize + 2**20
     if most_bytes < sys.maxsize:
         resource.setrlimit(resource.RLIMIT_FSIZE, (int(most_bytes), int(most_bytes)))
-    with open("/proc/self/statm" if os.path.exists("/proc/self/statm") else os.devnull) as file:
-        pages = file.read().split()
-    if pages:
-        memory = int(pages[0]) * resource.getpagesize() + MAX_WORKING_MEMORY_BYTES
+    if STATM.exists():
+        n_pages = int(STATM.read_text().split()[0])
+        memory = n_pages * resource.getpagesize() + MAX_WORKING_MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     # Last: from here on neither a file nor a socket can be opened.
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
@@ -140,12 +143,11 @@ class FileSink:
 
 def _warm_up() -> None:
     """Decode a second of silence, so that the children find all code loaded: they open no file."""
-    body = bytes(2 * 8_000)
-    fmt = struct.pack("<HHIIHH", 1, 1, 8_000, 16_000, 2, 16)
-    content = b"WAVEfmt " + struct.pack("<I", len(fmt)) + fmt + b"data"
-    content += struct.pack("<I", len(body)) + body
-    wav = b"RIFF" + struct.pack("<I", len(content)) + content
-    decode(wav, DecodingOptions(max_audio_s=60), MemorySink())
+    file = io.BytesIO()
+    with wave.open(file, "wb") as wav:
+        wav.setparams((1, 2, 8_000, 8_000, "NONE", ""))
+        wav.writeframes(bytes(2 * 8_000))
+    decode(file.getvalue(), DecodingOptions(max_audio_s=60), MemorySink())
 
 
 if __name__ == "__main__":
