@@ -11,39 +11,22 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from sounds import heard
 
-from speech_endpoint.audio.decoding.decode import MemorySink
-from speech_endpoint.audio.decoding.decode import decode as decode_into
-from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Channels, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
 pytestmark = pytest.mark.core
 
-CLIPS = Path(__file__).resolve().parents[2] / "data"
 PROSE = b"It was a dark and stormy night; the rain fell in torrents. " * 40
 MAX_BYTES = 2**20
 Wav = Callable[..., bytes]
 
 
-def decode_channels(
-    payload: bytes, max_audio_s: float = 60, **options: object
-) -> tuple[Channels, list[str]]:
-    """(channels, samples), and warnings."""
-    sink = MemorySink()
-    n_channels, warnings = decode_into(payload, DecodingOptions(max_audio_s, **options), sink)
-    return np.frombuffer(sink.content, np.float32).reshape(-1, n_channels).T, warnings
-
-
 def decode(payload: bytes, pcm_rate_hz: int = SAMPLE_RATE_HZ, max_audio_s: float = 60) -> Waveform:
-    (waveform,), _ = decode_channels(payload, max_audio_s, pcm_rate_hz=pcm_rate_hz)
+    (waveform,), _ = heard(payload, max_audio_s, pcm_rate_hz=pcm_rate_hz)
     return waveform
-
-
-@pytest.fixture(scope="module")
-def speech() -> Waveform:
-    return decode((CLIPS / "austen.flac").read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +76,7 @@ def test_every_format_gives_the_same_speech(
 
 def test_the_channels_of_a_file_are_mixed_or_kept_apart(wav: Wav, speech: Waveform) -> None:
     payload = wav(np.stack([speech, np.zeros_like(speech)]))
-    (left, right), _ = decode_channels(payload, apart=True)
+    (left, right), _ = heard(payload, apart=True)
     assert np.allclose(left, speech, atol=1e-3)
     assert not right.any()
     mixed = decode(payload)

@@ -9,24 +9,15 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from sounds import heard
 
-from speech_endpoint.audio.decoding.decode import MemorySink, decode
-from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Channels, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
 pytestmark = [pytest.mark.core, pytest.mark.pure]
 
 Movie = Callable[..., bytes]
 Wav = Callable[..., bytes]
-
-
-def heard(
-    payload: bytes, max_audio_s: float = 120, **options: object
-) -> tuple[Channels, list[str]]:
-    sink = MemorySink()
-    n_channels, warnings = decode(payload, DecodingOptions(max_audio_s, **options), sink)
-    return np.frombuffer(sink.content, np.float32).reshape(-1, n_channels).T, warnings
 
 
 def begins_at_s(waveform: Waveform, piece: Waveform) -> float:
