@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 from pydantic_core import ErrorDetails
+
+from speech_endpoint.errors import quoted, without_tokens
 
 INFINITY = ("inf", "+inf", "infinity", "+infinity")
 HINTS = {"device": "auto, cpu, cuda, cuda:0, … (or mps, xpu)"}
-MAX_QUOTE_CHARACTERS = 80
 
 
 def unquoted(value: str) -> str:
@@ -36,11 +34,5 @@ def describe_setting(problem: ErrorDetails) -> str:
         reason = problem["ctx"]["error"] if "error" in problem.get("ctx", {}) else "expected a text"
         return f"HF_TOKEN: {reason}"
     message = f"expected {HINTS[field]}" if field in HINTS else problem["msg"]
-    return f"{field.upper()}: {message.removeprefix('Value error, ')}{_quote(problem['input'])}"
-
-
-def _quote(value: Any) -> str:
-    given = re.sub(r"hf_\w+", "<token>", repr(value))
-    if len(given) > MAX_QUOTE_CHARACTERS:
-        given = given[:MAX_QUOTE_CHARACTERS] + "…"
-    return f" (got {given})"
+    given = without_tokens(quoted(problem["input"]))
+    return f"{field.upper()}: {message.removeprefix('Value error, ')} (got {given})"

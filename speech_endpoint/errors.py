@@ -5,6 +5,7 @@ What callers read is short, on one line and printable, whatever it quotes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -72,6 +73,11 @@ def quoted(value: Any, max_characters: int = MAX_QUOTE_CHARACTERS) -> str:
     else:
         text = f"a value of type {type(value).__name__}"
     return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
+
+
+def without_tokens(text: str) -> str:
+    """`text` with what looks like a Hub token, wherever it was put, left out."""
+    return re.sub(r"hf_\w+", "<token>", text)
 
 
 def first_warnings(warnings: Sequence[str]) -> tuple[str, ...]:

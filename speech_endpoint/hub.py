@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 
-from speech_endpoint.errors import ModelUnavailable
+from speech_endpoint.errors import ModelUnavailable, without_tokens
 
 TIMEOUT_S = 5.0
 """How long a Hub that does not answer is waited for, before the cache is looked into."""
@@ -64,7 +63,7 @@ def display_name(model: str) -> str:
     """How messages call a model: a directory by its last part, and nothing by a token."""
     path = Path(model)
     name = path.name if path.is_absolute() else model
-    return re.sub(r"hf_\w+", "<token>", name)
+    return without_tokens(name)
 
 
 def _cached(model: str) -> Path | None:
