@@ -12,6 +12,7 @@ import shutil
 import tempfile
 import threading
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -240,7 +241,10 @@ def _load(model: str, token: str | None) -> Pipeline:
     """
     _provide_temporary_directory()
     _provide_home()
-    from speech_endpoint.diarization.loading import UnusableFile
+    with warnings.catch_warnings():
+        # pyannote's advice on reading files, which it never does here: it gets waveforms.
+        warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed correctly")
+        from speech_endpoint.diarization.loading import UnusableFile
 
     try:
         return _load_bundle(Path(model)) if _is_bundle(Path(model)) else _load_hub(model, token)
