@@ -1,11 +1,19 @@
-"""Values of environment variables, as consoles and .env files hand them over; reads none itself."""
+"""What an endpoint is started in: values as consoles hand them over, and what a container lacks."""
 
 from __future__ import annotations
 
+import atexit
+import getpass
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
 from pydantic_core import ErrorDetails
 
-from speech_endpoint.errors import quoted, without_tokens
+from speech_endpoint.errors import ModelUnavailable, quoted, without_tokens
 
+SHARED_MEMORY = "/dev/shm"
 INFINITY = ("inf", "+inf", "infinity", "+infinity")
 HINTS = {"device": "auto, cpu, cuda, cuda:0, … (or mps, xpu)"}
 
@@ -36,3 +44,43 @@ def describe_setting(problem: ErrorDetails) -> str:
     message = f"expected {HINTS[field]}" if field in HINTS else problem["msg"]
     given = without_tokens(quoted(problem["input"]))
     return f"{field.upper()}: {message.removeprefix('Value error, ')} (got {given})"
+
+
+def provide_temporary_directory() -> None:
+    """Name a place for temporary files where there is none: any container has shared memory.
+
+    matplotlib and torch's compiler, which pyannote imports and nobody here uses, cannot even be
+    imported without one.
+
+    Raises:
+        ModelUnavailable: nothing can be written to.
+    """
+    try:
+        os.rmdir(tempfile.mkdtemp())
+        return
+    except OSError:
+        pass
+    try:
+        directory = tempfile.mkdtemp(dir=SHARED_MEMORY)
+    except OSError:
+        raise ModelUnavailable(
+            "DIARIZATION_MODEL needs a directory for temporary files, and none can be written to;"
+            " mount one at /tmp, or set TMPDIR"
+        ) from None
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    tempfile.tempdir = directory
+
+
+def provide_home() -> None:
+    """Name a home and a name for a user that the system does not know: pyannote asks for the one
+    at import, torch's compiler for the other.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        # As container engines do.
+        os.environ["HOME"] = "/"
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "nobody"

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import atexit
-import getpass
 import itertools
 import json
 import logging
 import os
-import shutil
-import tempfile
 import threading
 import traceback
 import warnings
@@ -23,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
+from speech_endpoint.environment import provide_home, provide_temporary_directory
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device, release_memory
 from speech_endpoint.hub import display_name
@@ -40,7 +37,6 @@ logger = logging.getLogger(__name__)
 MIN_DURATION_S = 0.1
 # For pipelines that come with the batch size 1.
 BATCH_SIZE = 32
-SHARED_MEMORY = "/dev/shm"
 BATCH_SIZES = ("segmentation_batch_size", "embedding_batch_size")
 """The attributes of a pipeline that hold them."""
 # By how much they are divided where memory ran out.
@@ -239,8 +235,8 @@ def _load(model: str, token: str | None) -> Pipeline:
         ModelUnavailable: with the file and the remedy where they are known; otherwise without the
             cause, which may quote a URL or a header: the log has it, less the token.
     """
-    _provide_temporary_directory()
-    _provide_home()
+    provide_temporary_directory()
+    provide_home()
     with warnings.catch_warnings():
         # pyannote's advice on reading files, which it never does here: it gets waveforms.
         warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed correctly")
@@ -261,46 +257,6 @@ def _load(model: str, token: str | None) -> Pipeline:
             f"DIARIZATION_MODEL {display_name(model)!r} could not be loaded"
             f" ({type(error).__name__}); see the log"
         ) from None
-
-
-def _provide_temporary_directory() -> None:
-    """Name a place for temporary files where there is none: any container has shared memory.
-
-    matplotlib and torch's compiler, which pyannote imports and nobody here uses, cannot even be
-    imported without one.
-
-    Raises:
-        ModelUnavailable: nothing can be written to.
-    """
-    try:
-        os.rmdir(tempfile.mkdtemp())
-        return
-    except OSError:
-        pass
-    try:
-        directory = tempfile.mkdtemp(dir=SHARED_MEMORY)
-    except OSError:
-        raise ModelUnavailable(
-            "DIARIZATION_MODEL needs a directory for temporary files, and none can be written to;"
-            " mount one at /tmp, or set TMPDIR"
-        ) from None
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    tempfile.tempdir = directory
-
-
-def _provide_home() -> None:
-    """Name a home and a name for a user that the system does not know: pyannote asks for the one
-    at import, torch's compiler for the other.
-    """
-    try:
-        Path.home()
-    except RuntimeError:
-        # As container engines do.
-        os.environ["HOME"] = "/"
-    try:
-        getpass.getuser()
-    except (KeyError, OSError):
-        os.environ["LOGNAME"] = "nobody"
 
 
 def _is_bundle(directory: Path) -> bool:
