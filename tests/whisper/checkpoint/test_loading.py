@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 import torch
-from fine_tunes import MakesDirectory, edit_json, linked, read_weights, write_json, write_weights
+from fine_tunes import (
+    MakesDirectory,
+    edit_json,
+    linked,
+    read_weights,
+    spell_in_older_files,
+    write_json,
+    write_weights,
+)
 from paths import MODELS
 from transformers import AutoTokenizer, WhisperForConditionalGeneration
 
@@ -98,7 +106,7 @@ def test_special_tokens_are_those_of_the_tokenizer_not_of_a_copied_table(
 
 
 def test_the_tokenizer_of_older_files_is_the_same(base: Path, published: Checkpoint) -> None:
-    (base / "tokenizer.json").unlink()
+    spell_in_older_files(base)
     old = load_checkpoint(str(base)).vocabulary
     assert old.ids == published.vocabulary.ids
     for text in (" Hello, naïve world!  Two blanks", "こんにちは", " it's 3.5\n", ""):
@@ -117,8 +125,7 @@ def test_text_is_encoded_as_transformers_does(name: str) -> None:
 def test_what_transformers_5_saves_is_read_by_every_version(
     base: Path, published: Checkpoint
 ) -> None:
-    for name in ("preprocessor_config.json", "vocab.json", "merges.txt", "added_tokens.json"):
-        (base / name).unlink()
+    (base / "preprocessor_config.json").unlink()
     write_json(base / "processor_config.json", {"feature_extractor": {"feature_size": 80}})
     edit_json(base / "tokenizer_config.json", extra_special_tokens=["<|en|>"], backend="tokenizers")
     edit_json(base / "config.json", dtype="float32")
@@ -225,11 +232,6 @@ def damaged(directory: Path) -> None:
     (directory / "model.safetensors").write_bytes(b"not weights")
 
 
-def without_tokenizer(directory: Path) -> None:
-    for name in ("tokenizer.json", "vocab.json", "merges.txt", "added_tokens.json"):
-        (directory / name).unlink()
-
-
 def of_another_model(directory: Path) -> None:
     (directory / "tokenizer.json").unlink()
     (directory / "tokenizer.json").symlink_to(MODELS / "whisper-base" / "tokenizer.json")
@@ -289,7 +291,10 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "damaged weights": (damaged, r"model.safetensors is damaged \(.*header"),
     "pointer": (pointer, r"model.safetensors is a Git LFS pointer"),
     "adapter": (only_adapter, r"adapter without its base model 'openai/whisper-x'; merge"),
-    "no tokenizer": (without_tokenizer, r"the tokenizer is missing; copy tokenizer.json"),
+    "no tokenizer": (
+        lambda d: (d / "tokenizer.json").unlink(),
+        r"the tokenizer is missing; copy tokenizer.json",
+    ),
     "damaged tokenizer": (
         lambda d: write_json(d / "tokenizer.json", {"model": {}}),
         r"tokenizer.json is damaged",
