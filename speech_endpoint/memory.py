@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import time
 from pathlib import Path
 
 import torch
@@ -18,6 +20,29 @@ CGROUP_FILES = (
         ("total_inactive_file", "total_active_file"),
     ),
 )
+
+SECONDS_BETWEEN_TRIMS = 10.0
+
+
+class FreedMemory:
+    """Hands back to the system what the C library keeps of freed memory.
+
+    glibc keeps it in heaps that recordings of different lengths fragment: in 500 requests, a server
+    with 1,350 MB grew by another 80. A trim takes 5 ms, so it is not done after every request.
+    """
+
+    def __init__(self, seconds_between: float = SECONDS_BETWEEN_TRIMS) -> None:
+        self.seconds_between = seconds_between
+        # Only glibc has it.
+        self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        self._trimmed_at = time.monotonic()
+
+    def hand_back(self) -> None:
+        """Do so, unless it was done in the last `seconds_between`."""
+        now = time.monotonic()
+        if self._trim is not None and now - self._trimmed_at >= self.seconds_between:
+            self._trimmed_at = now
+            self._trim(0)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -21,7 +21,7 @@ from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest, OutOfMemory, first_warnings
-from speech_endpoint.memory import is_out_of_memory
+from speech_endpoint.memory import FreedMemory, is_out_of_memory
 from speech_endpoint.parameters import warn_of_unknown
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
@@ -89,6 +89,7 @@ class SpeechPipeline:
         self.decoder = AudioDecoder()
         self.transcriber = Transcriber(settings, repository)
         self.diarizer = Diarizer.from_settings(settings, repository)
+        self._freed_memory = FreedMemory()
         logger.info(
             "ready on %s after %.1f s: %s, assistant %s, diarization %s",
             self.transcriber.model.backend.device,
@@ -128,6 +129,8 @@ class SpeechPipeline:
             raise OutOfMemory(
                 "out of memory; send a shorter recording, or use a machine with more memory"
             ) from error
+        finally:
+            self._freed_memory.hand_back()
 
     def _recognise(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         stopwatch = Stopwatch()

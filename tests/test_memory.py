@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -10,7 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 
-from speech_endpoint.memory import available_bytes, is_out_of_memory, n_that_fit
+from speech_endpoint.memory import FreedMemory, available_bytes, is_out_of_memory, n_that_fit
+from tools.fuzz.target import memory_mb
 
 pytestmark = pytest.mark.pure
 GIB = 2**30
@@ -119,3 +122,15 @@ def test_a_lack_of_memory_is_told_from_other_errors():
         assert not is_out_of_memory(ValueError(message))
     assert not is_out_of_memory(RuntimeError("shapes do not match"))
     assert not is_out_of_memory(KeyboardInterrupt("out of memory"))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries keep none")
+def test_freed_memory_goes_back_though_some_above_it_is_held() -> None:
+    freed = FreedMemory(seconds_between=0)
+    blocks = [bytearray(b"x") * 2**16 for _ in range(2000)]
+    full = memory_mb(os.getpid(), "VmRSS")
+    held = blocks[99::100]
+    del blocks
+    freed.hand_back()
+    assert memory_mb(os.getpid(), "VmRSS") < full - 100
+    assert all(held)
