@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from speech_endpoint.whisper.fallback import repetition_start
+from speech_endpoint.whisper.repetition import repetition_start
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # Half of Whisper's text context (448) is left for the text: the last 448 / 2 - 1 tokens of a prompt
