@@ -112,7 +112,7 @@ def settle(
         looked_at = normalized_attention(alignment, n_frames).argmax(dim=1)[text_at[start:]]
         # A phrase's tokens: one that looks elsewhere does not matter.
         repeats = looked_at[: n_repeats * period].view(n_repeats, period).float()
-        times = (repeats.median(dim=1).values * AUDIO_FRAME_S).tolist()
+        times = (repeats.quantile(0.5, dim=1) * AUDIO_FRAME_S).tolist()
         spoken = n_spoken(times, period)
     is_spoken = spoken >= MIN_REPETITIONS
     after = start + period * (spoken if is_spoken else 1)

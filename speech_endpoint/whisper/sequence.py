@@ -12,7 +12,7 @@ from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform
 from speech_endpoint.whisper.fallback import TEMPERATURES, TextQuality, compression_ratio
 from speech_endpoint.whisper.language_id import LanguagePrior
 from speech_endpoint.whisper.logit_rules import Sampler
-from speech_endpoint.whisper.repetition import repetition_start, settle
+from speech_endpoint.whisper.repetition import SettledText, repetition_start, settle
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # Repetition is looked for each time that so many more tokens are written: cheaper than each time.
@@ -194,7 +194,7 @@ class ActiveSequence:
             alignment: as in `DecodeResult`, of the tokens so far.
             eot: the end of text.
         """
-        spoken = settle(self.tokens, alignment, self.request.duration_s, eot).goes_on
+        spoken = self._settled(self.tokens, alignment, eot).goes_on
         self.repeats_itself = self.ended = not spoken
         return spoken
 
@@ -206,7 +206,7 @@ class ActiveSequence:
             tokenizer: the model's.
         """
         tokens = self.written(tokenizer.eot)
-        settled = settle(tokens, alignment, self.request.duration_s, tokenizer.eot)
+        settled = self._settled(tokens, alignment, tokenizer.eot)
         if self.repeats_itself:
             tokens = tokens[: settled.n_tokens]
             alignment = None if alignment is None else alignment[:, : len(tokens) + 1]
@@ -228,6 +228,14 @@ class ActiveSequence:
             temperature=self.temperature,
             alignment=alignment,
         )
+
+    def _settled(
+        self, tokens: Sequence[int], alignment: torch.Tensor | None, eot: int
+    ) -> SettledText:
+        # What is decoded again was not to be trusted: over noise, a loop written at a higher
+        # temperature may seem to advance.
+        trusted = alignment if self.temperature_index == 0 else None
+        return settle(tokens, trusted, self.request.duration_s, eot)
 
     def restart(self) -> None:
         """Decode the window anew at the next temperature.
