@@ -133,7 +133,8 @@ class CueBreaker:
     def _cost(self, first: int, end: int) -> float:
         """Of a cue, without that of its lines."""
         shown_s = min(self.starts[end] - self.starts[first], self.rules.max_cue_s)
-        needed_s = min(needed_time_s(self._width(first, end)), self.rules.max_cue_s)
+        width = self.label.columns + self._width(first, end)
+        needed_s = min(needed_time_s(width), self.rules.max_cue_s)
         cost = CUE_COST + HURRY_COST * max(0.0, 1 - shown_s / needed_s)
         cost += PAUSE_COST_PER_S * (self.pauses[end] - self.pauses[first + 1])
         if not self._is_whole(first, end):

@@ -26,8 +26,9 @@ CONJUNCTIONS = frozenset({
     "или", "потому", "хотя", "когда", "если", "что",
 })  # fmt: skip
 """Words that begin a clause, of the languages most spoken; one that is not here costs little."""
-MAX_FUNCTION_WORD_LETTERS = 3
-"""Articles, pronouns, prepositions and auxiliaries are hardly longer, in any alphabet."""
+MAX_FUNCTION_WORD_LETTERS, MAX_SHORT_WORD_LETTERS = 3, 4
+"""Articles, pronouns, prepositions and auxiliaries are hardly longer, in any alphabet; of those
+with the second number of letters some are something else."""
 MAX_PAUSE_S = 1.0
 """After a longer one a break costs nothing."""
 
@@ -35,7 +36,7 @@ MAX_PAUSE_S = 1.0
 # BBC's guides (see `cue_breaks`), the sizes are ours.
 SENTENCE_COST, CLAUSE_COST, CONJUNCTION_COST = 0.0, 2.0, 4.0
 BEFORE_FUNCTION_WORD_COST, WITHIN_CLAUSE_COST = 7.0, 10.0
-NAME_COST, AFTER_FUNCTION_WORD_COST = 14.0, 16.0
+AFTER_SHORT_WORD_COST, NAME_COST, AFTER_FUNCTION_WORD_COST = 12.0, 14.0, 16.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +159,8 @@ def _text_cost(before: Piece, after: Piece) -> float:
         return CONJUNCTION_COST
     if before.text[0].isupper() and after.text[0].isupper():
         return NAME_COST
+    if len(bare) <= MAX_SHORT_WORD_LETTERS:
+        return AFTER_SHORT_WORD_COST
     if len(after.text) <= MAX_FUNCTION_WORD_LETTERS:
         return BEFORE_FUNCTION_WORD_COST
     return WITHIN_CLAUSE_COST

@@ -223,3 +223,32 @@ def test_a_cue_may_be_made_longer_or_shorter():
         assert max(cue.end - cue.start for cue in found) <= most
     wide = monologue(words, max_line_chars=80)
     assert 42 < max(len(line) for cue in wide for line in cue.lines) <= 80
+
+
+def test_a_telephone_call_reads_well():
+    told = (
+        "Oh,|18.08|18.48 I'm|18.48|18.62 originally|18.62|18.8 from|18.8|19.16 Chicago|19.16|19.5"
+        " also.|19.5|20.0 I'm|20.0|20.26 in|20.26|20.32 New|20.32|20.46 Jersey|20.46|20.78"
+        " now|20.78|21.12 though.|21.12|21.6",
+        "Well,|21.82|22.26 there's|22.26|22.7 not|22.7|22.86 much|22.86|23.28"
+        " difference.|23.28|23.74 At|23.74|24.12 least,|24.12|24.52 you|24.52|25.04"
+        " know,|25.04|25.18 they|25.18|25.34 all|25.34|25.52 call|25.52|25.76 me|25.76|26.06"
+        " a|26.06|26.24 Yankee|26.24|26.66 down|26.66|26.98 here.|26.98|27.48",
+    )
+    turns = tuple(
+        Turn(f"SPEAKER_0{n}", tuple(Word(f" {w}", float(s), float(e)) for w, s, e in words))
+        for n, words in enumerate([each.split("|") for each in line.split()] for line in told)
+    )
+    found = cues(Transcript((), turns, duration_s=30.0), SubtitleOptions(), labelled)
+    assert lines(found) == [
+        ("SPEAKER_00: Oh,", "I'm originally from Chicago also."),
+        ("SPEAKER_00: I'm in New Jersey now though.",),
+        ("SPEAKER_01: Well,", "there's not much difference."),
+        ("SPEAKER_01: At least, you know,", "they all call me a Yankee down here."),
+    ]
+    assert [cue.start for cue in found] == pytest.approx([18.08, 20.0, 21.82, 23.99], abs=0.2)
+
+
+def test_a_line_ends_before_a_preposition_and_not_after():
+    (shown,) = lines(monologue(said("Her cousin said that she had dropped into the dullest house")))
+    assert not shown[0].endswith(("into", "the", "that", "she", "had"))
