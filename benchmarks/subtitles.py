@@ -27,7 +27,7 @@ from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.display_text import columns, is_full_width
 from speech_endpoint.output.formats import render
 from speech_endpoint.pipeline import Request
-from speech_endpoint.transcript import SENTENCE_ENDS, Segment, Transcript
+from speech_endpoint.transcript import Segment, Transcript, Word
 
 MAX_LINES = 2
 MAX_COLUMNS, MAX_FULL_WIDTH_COLUMNS = 42, 32
@@ -133,7 +133,7 @@ def is_orphaned(cue: Cue, before: Cue | None) -> bool:
     spoken = cue.spoken
     if len(spoken) > 1:
         return is_short_word(spoken[-1])
-    begins = before is None or "".join(before.spoken).endswith(SENTENCE_ENDS)
+    begins = before is None or Word("".join(before.spoken), 0.0, 0.0).ends_sentence
     return not begins and any(map(is_short_word, spoken))
 
 

@@ -13,8 +13,9 @@ from speech_endpoint.output.display_text import (
     is_full_width,
     may_break,
     visible,
+    without_closing_marks,
 )
-from speech_endpoint.transcript import CLOSING_MARKS, Word
+from speech_endpoint.transcript import Word
 
 CLAUSE_ENDS = (",", ";", ":", "—", "–", "،", "؛", "，", "、", "；", "：")
 CONJUNCTIONS = frozenset({
@@ -146,7 +147,7 @@ def _break_cost(before: Piece, after: Piece) -> float:
 
 
 def _text_cost(before: Piece, after: Piece) -> float:
-    bare = before.text.rstrip(CLOSING_MARKS)
+    bare = without_closing_marks(before.text)
     if before.ends_sentence:
         return SENTENCE_COST
     if bare.endswith(CLAUSE_ENDS):

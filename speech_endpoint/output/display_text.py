@@ -84,6 +84,13 @@ def may_break(before: str, after: str) -> bool:
     return category in ("Ps", "Pi") or not (category.startswith("P") or _is_mark(first))
 
 
+def without_closing_marks(text: str) -> str:
+    """`text` up to the quotation marks and brackets at its end."""
+    while text and (text[-1] in "\"'" or unicodedata.category(text[-1]) in ("Pe", "Pf")):
+        text = text[:-1]
+    return text
+
+
 def _columns(char: str) -> int:
     if char.isascii():
         return 1

@@ -246,7 +246,8 @@ def test_a_telephone_call_reads_well():
         ("SPEAKER_01: Well,", "there's not much difference."),
         ("SPEAKER_01: At least, you know,", "they all call me a Yankee down here."),
     ]
-    assert [cue.start for cue in found] == pytest.approx([18.08, 20.0, 21.82, 23.99], abs=0.2)
+    # The first is short of time, and comes a little before its words.
+    assert [cue.start for cue in found] == pytest.approx([17.83, 20.0, 21.82, 23.99], abs=0.01)
 
 
 def test_a_line_ends_before_a_preposition_and_not_after():
