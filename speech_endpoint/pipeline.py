@@ -23,7 +23,7 @@ from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest, OutOfMemory, first_warnings
 from speech_endpoint.memory import FreedMemory, is_out_of_memory
 from speech_endpoint.parameters import warn_of_unknown
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
 from speech_endpoint.whisper.sequence import DecodingStatistics
 
@@ -194,7 +194,8 @@ class SpeechPipeline:
                 min_speakers=config.min_speakers,
                 max_speakers=config.max_speakers,
             )
-            return attribute(segments, diarization), ()
+            warnings = _warn_of_fewer(diarization, config)
+            return attribute(segments, diarization), warnings
         except Exception:
             logger.exception(WITHOUT_SPEAKERS)
             return without_speakers, (WITHOUT_SPEAKERS,)
@@ -211,6 +212,16 @@ class SpeechPipeline:
         stopwatch.lap("diarization")
         yield from attribution.segments
         return Recognition(attribution, transcriptions, audio.channels.shape[1] / SAMPLE_RATE_HZ)
+
+
+def _warn_of_fewer(diarization: Diarization, config: InferenceConfig) -> tuple[str, ...]:
+    """A warning where fewer speakers are told apart than the caller asks for."""
+    n_found = len({turn.speaker for turn in diarization.turns})
+    name = "num_speakers" if config.num_speakers else "min_speakers"
+    n_wanted = getattr(config, name) or 0
+    if n_found >= n_wanted:
+        return ()
+    return (f"{name}: {n_wanted} asked for; {n_found} voices could be told apart",)
 
 
 class Stopwatch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
@@ -19,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
+from speech_endpoint.diarization.turns import drop_islands, fill_pauses, make_exclusive
 from speech_endpoint.environment import provide_home, provide_temporary_directory
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device, release_memory
@@ -134,6 +134,8 @@ class Diarizer:
 def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Diarization:
     """Convert a pipeline's output, with turns cut to the recording and exclusive turns in any case.
 
+    Turns go on over short pauses, and exclusive turns that are islands are left out: see `turns`.
+
     Args:
         output: pyannote's; a bare Annotation has neither exclusive turns nor embeddings.
         duration_s: of the recording.
@@ -142,36 +144,10 @@ def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Dia
     exclusive = getattr(output, "exclusive_speaker_diarization", None)
     turns = _turns(annotation, duration_s)
     return Diarization(
-        turns,
-        make_exclusive(turns) if exclusive is None else _turns(exclusive, duration_s),
+        fill_pauses(turns),
+        drop_islands(make_exclusive(turns) if exclusive is None else _turns(exclusive, duration_s)),
         _embeddings(annotation.labels(), getattr(output, "speaker_embeddings", None)),
     )
-
-
-def make_exclusive(turns: tuple[SpeakerTurn, ...]) -> tuple[SpeakerTurn, ...]:
-    """Leave at most one speaker at any time: where turns overlap, the one that began last.
-
-    Args:
-        turns: of all speakers.
-
-    Returns:
-        Turns in order of time; neighbours are of different speakers or have a pause between them.
-    """
-    borders = sorted({border for turn in turns for border in (turn.start, turn.end)})
-    pending = sorted(turns, key=lambda turn: turn.start, reverse=True)
-    active: list[SpeakerTurn] = []
-    exclusive: list[SpeakerTurn] = []
-    for start, end in itertools.pairwise(borders):
-        while pending and pending[-1].start <= start:
-            active.append(pending.pop())
-        active = [turn for turn in active if turn.end > start]
-        if not active:
-            continue
-        speaker = active[-1].speaker
-        if exclusive and exclusive[-1].speaker == speaker and exclusive[-1].end == start:
-            start = exclusive.pop().start
-        exclusive.append(SpeakerTurn(speaker, start, end))
-    return tuple(exclusive)
 
 
 def _turns(annotation: Annotation, duration_s: float) -> tuple[SpeakerTurn, ...]:

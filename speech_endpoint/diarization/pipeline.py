@@ -39,7 +39,7 @@ from speech_endpoint.diarization.local_tracks import (
     resample,
 )
 from speech_endpoint.diarization.reconstruction import reconstruct
-from speech_endpoint.diarization.segmentation import SharedFrontEndPyanNet
+from speech_endpoint.diarization.segmentation import FavourOverlap, SharedFrontEndPyanNet
 from speech_endpoint.hardware import balanced_batch_size, has_bfloat16, map_on_threads
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
@@ -209,6 +209,7 @@ class BundledSpeakerDiarization(FastSpeakerDiarization):
             section_chunks=section_chunks,
         )
         self._expects_num_speakers = False
+        self._segmentation.conversion = FavourOverlap(self._segmentation.conversion)
         n_local_speakers = len(self._segmentation.model.specifications.classes)
         self.klustering = CoOccurrenceClustering.__name__
         self.clustering = CoOccurrenceClustering(n_local_speakers)
