@@ -8,7 +8,6 @@ from itertools import groupby
 
 from speech_endpoint.intervals import Coverage, Interval, simultaneous
 from speech_endpoint.transcript import (
-    SENTENCE_ENDS,
     Diarization,
     Segment,
     SpeakerTurn,
@@ -24,7 +23,7 @@ MIN_OVERLAP_S = 0.1
 """Speakers overlap from here on; shorter overlaps are frame edges of the diarization."""
 EQUAL_S = 1e-9
 """Durations that differ by less are equal."""
-CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
+CLAUSE_ENDS = (",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,10 +139,10 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
     if before.speaker == after.speaker:
         return before.speaker if joined_before and joined_after else word.speaker
     # The last word of a sentence: "how are | you? Fine".
-    if word.speaker == after.speaker and joined_before and word.ends_sentence:
+    if word.speaker == after.speaker and joined_before and word.ends_sentence_before(after):
         return before.speaker
     # The first word of a sentence: "Thanks. And | you too".
-    if word.speaker == before.speaker and joined_after and before.ends_sentence:
+    if word.speaker == before.speaker and joined_after and before.ends_sentence_before(word):
         return after.speaker
     return word.speaker
 
@@ -151,7 +150,8 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
 def _same_clause(first: Word, second: Word) -> bool:
     """Whether neither punctuation nor a pause stands between two consecutive words."""
     gap_s = second.start - first.end
-    return gap_s < MAX_CLAUSE_GAP_S and not first.text.rstrip().endswith(CLAUSE_ENDS)
+    ends_clause = first.text.rstrip().endswith(CLAUSE_ENDS) or first.ends_sentence_before(second)
+    return gap_s < MAX_CLAUSE_GAP_S and not ends_clause
 
 
 def _named(

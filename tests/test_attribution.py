@@ -131,6 +131,11 @@ def test_an_island_inside_a_flowing_sentence_is_mended():
     assert speakers(smooth_speakers(words)) == [A, A, A]
 
 
+def test_an_abbreviation_sets_no_word_off():
+    words = spoken((" by", 0.0, 0.2, A), (" Mr.", 0.2, 0.4, B), (" Smith", 0.4, 0.6, A))
+    assert speakers(smooth_speakers(words)) == [A, A, A]
+
+
 def test_a_back_channel_keeps_its_speaker():
     by_punctuation = spoken((" so,", 0.0, 0.2, A), (" mhm,", 0.2, 0.4, B), (" then", 0.4, 0.6, A))
     by_pause = spoken((" so", 0.0, 0.2, A), (" mhm", 0.6, 0.8, B), (" then", 1.2, 1.4, A))
