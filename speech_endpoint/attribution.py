@@ -14,6 +14,7 @@ from speech_endpoint.transcript import (
     Turn,
     Word,
 )
+from speech_endpoint.utterances import utterances
 
 DEFAULT_SPEAKER = "SPEAKER_00"
 """Who says everything where the diarization finds nobody."""
@@ -37,7 +38,7 @@ class Attribution:
     segments: tuple[Segment, ...]
     """Each with one speaker: segments are cut where the speaker changes."""
     turns: tuple[Turn, ...]
-    """Every word once, in order."""
+    """Every word once, in the order in which turns begin."""
     speaker_turns: tuple[SpeakerTurn, ...]
     """When each speaker talks; turns of different speakers may overlap."""
 
@@ -61,8 +62,10 @@ def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribut
 def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
     """Merge the transcripts of channels that hold one speaker each.
 
-    Words of several channels interleave in the order of their starts; a segment is cut where words
-    of another come between its own.
+    Words and segments of several channels interleave in the order of their starts; a segment is cut
+    where words of another come between its own. Turns keep utterances whole, as people read them,
+    in the order in which these begin: where two talk at once, a turn's words may begin before the
+    last ones of the turn before it.
 
     Args:
         channels: the segments of each channel, in order.
@@ -84,7 +87,23 @@ def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
         for interval in coverage.intervals
     ]
     speaker_turns.sort(key=lambda turn: turn.start)
-    return _named([segment for _, segment in labelled], placed, speaker_turns)
+    interleaved = _named([segment for _, segment in labelled], placed, speaker_turns)
+    words = [word for segment in interleaved.segments for word in segment.words]
+    return replace(interleaved, turns=_group_turns(_by_utterance(words), interleaved.speaker_turns))
+
+
+def _by_utterance(words: Sequence[Word]) -> list[Word]:
+    """Words of several speakers, one utterance after the other.
+
+    Args:
+        words: named, in the order of their starts.
+    """
+    by_speaker: dict[str | None, list[Word]] = {}
+    for word in words:
+        by_speaker.setdefault(word.speaker, []).append(word)
+    whole = [utterance for own in by_speaker.values() for utterance in utterances(own)]
+    whole.sort(key=lambda utterance: utterance[0].start)
+    return [word for utterance in whole for word in utterance]
 
 
 def nearest_speakers(words: Sequence[Word], turns: Iterable[SpeakerTurn]) -> list[Word]:
