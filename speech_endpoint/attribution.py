@@ -8,13 +8,13 @@ from itertools import groupby
 
 from speech_endpoint.intervals import Coverage, Interval, simultaneous
 from speech_endpoint.transcript import (
-    SENTENCE_ENDS,
     Diarization,
     Segment,
     SpeakerTurn,
     Turn,
     Word,
 )
+from speech_endpoint.utterances import utterances
 
 DEFAULT_SPEAKER = "SPEAKER_00"
 """Who says everything where the diarization finds nobody."""
@@ -24,7 +24,7 @@ MIN_OVERLAP_S = 0.1
 """Speakers overlap from here on; shorter overlaps are frame edges of the diarization."""
 EQUAL_S = 1e-9
 """Durations that differ by less are equal."""
-CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
+CLAUSE_ENDS = (",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Attribution:
     segments: tuple[Segment, ...]
     """Each with one speaker: segments are cut where the speaker changes."""
     turns: tuple[Turn, ...]
-    """Every word once, in order."""
+    """Every word once, in the order in which turns begin."""
     speaker_turns: tuple[SpeakerTurn, ...]
     """When each speaker talks; turns of different speakers may overlap."""
 
@@ -62,8 +62,10 @@ def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribut
 def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
     """Merge the transcripts of channels that hold one speaker each.
 
-    Words of several channels interleave in the order of their starts; a segment is cut where words
-    of another come between its own.
+    Words and segments of several channels interleave in the order of their starts; a segment is cut
+    where words of another come between its own. Turns keep utterances whole, as people read them,
+    in the order in which these begin: where two talk at once, a turn's words may begin before the
+    last ones of the turn before it.
 
     Args:
         channels: the segments of each channel, in order.
@@ -85,7 +87,23 @@ def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
         for interval in coverage.intervals
     ]
     speaker_turns.sort(key=lambda turn: turn.start)
-    return _named([segment for _, segment in labelled], placed, speaker_turns)
+    interleaved = _named([segment for _, segment in labelled], placed, speaker_turns)
+    words = [word for segment in interleaved.segments for word in segment.words]
+    return replace(interleaved, turns=_group_turns(_by_utterance(words), interleaved.speaker_turns))
+
+
+def _by_utterance(words: Sequence[Word]) -> list[Word]:
+    """Words of several speakers, one utterance after the other.
+
+    Args:
+        words: named, in the order of their starts.
+    """
+    by_speaker: dict[str | None, list[Word]] = {}
+    for word in words:
+        by_speaker.setdefault(word.speaker, []).append(word)
+    whole = [utterance for own in by_speaker.values() for utterance in utterances(own)]
+    whole.sort(key=lambda utterance: utterance[0].start)
+    return [word for utterance in whole for word in utterance]
 
 
 def nearest_speakers(words: Sequence[Word], turns: Iterable[SpeakerTurn]) -> list[Word]:
@@ -140,10 +158,10 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
     if before.speaker == after.speaker:
         return before.speaker if joined_before and joined_after else word.speaker
     # The last word of a sentence: "how are | you? Fine".
-    if word.speaker == after.speaker and joined_before and word.ends_sentence:
+    if word.speaker == after.speaker and joined_before and word.ends_sentence_before(after):
         return before.speaker
     # The first word of a sentence: "Thanks. And | you too".
-    if word.speaker == before.speaker and joined_after and before.ends_sentence:
+    if word.speaker == before.speaker and joined_after and before.ends_sentence_before(word):
         return after.speaker
     return word.speaker
 
@@ -151,7 +169,8 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
 def _same_clause(first: Word, second: Word) -> bool:
     """Whether neither punctuation nor a pause stands between two consecutive words."""
     gap_s = second.start - first.end
-    return gap_s < MAX_CLAUSE_GAP_S and not first.text.rstrip().endswith(CLAUSE_ENDS)
+    ends_clause = first.text.rstrip().endswith(CLAUSE_ENDS) or first.ends_sentence_before(second)
+    return gap_s < MAX_CLAUSE_GAP_S and not ends_clause
 
 
 def _named(

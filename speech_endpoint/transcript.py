@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from speech_endpoint.orthography import ends_sentence
+
 SAMPLE_RATE_HZ = 16_000
 """Of every waveform once it is decoded: what Whisper, Silero and pyannote expect."""
 
@@ -18,9 +20,6 @@ Waveform = npt.NDArray[np.float32]
 """(samples,), mono, 16 kHz, in [-1, 1]."""
 Channels = npt.NDArray[np.float32]
 """(channels, samples): a `Waveform` for each channel."""
-
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
-CLOSING_MARKS = " \"'”’»)]」』"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,12 @@ class Word:
 
     @property
     def ends_sentence(self) -> bool:
-        """Whether its punctuation says so, within quotation marks or brackets or not."""
-        return self.text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS)
+        """Whether its punctuation says so; see `orthography.ends_sentence`."""
+        return ends_sentence(self.text)
+
+    def ends_sentence_before(self, following: Word) -> bool:
+        """Whether it does so with that word after it, which tells more of abbreviations."""
+        return ends_sentence(self.text, following.text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ def _segment_words(
     tokenizer: Tokenizer,
 ) -> list[Word]:
     words, at = [], 0
-    for group in tokenizer.split_to_words([result.tokens[n] for n in segment], result.language):
+    for group in tokenizer.split_to_words([result.tokens[n] for n in segment]):
         first, after = segment[at], segment[at + len(group) - 1] + 1
         at += len(group)
         start = float(token_starts[first])
