@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -56,7 +57,8 @@ def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribut
     words = [word for segment in segments for word in segment.words]
     numbers = [n for n, segment in enumerate(segments) for _ in segment.words]
     spoken = smooth_speakers(nearest_speakers(words, diarization.exclusive_turns))
-    return _named(segments, list(zip(numbers, spoken, strict=True)), diarization.turns)
+    placed = list(zip(numbers, spoken, strict=True))
+    return _named(segments, placed, diarization.turns, diarization.exclusive_turns)
 
 
 def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
@@ -177,6 +179,7 @@ def _named(
     segments: Sequence[Segment],
     placed: Sequence[tuple[int, Word]],
     speaker_turns: Sequence[SpeakerTurn],
+    exclusive_turns: Sequence[SpeakerTurn] = (),
 ) -> Attribution:
     """Name the speakers, then cut segments and group turns.
 
@@ -184,12 +187,33 @@ def _named(
         segments: the segments to cut, whose parts keep their language and scores.
         placed: in order, labelled words, each with the index of its segment.
         speaker_turns: in order, under the same labels; where they overlap, so do the turns.
+        exclusive_turns: under the same labels; how sure these are, the turns are.
     """
     names = _speaker_names([word for _, word in placed], speaker_turns)
     placed = [(n, replace(word, speaker=names[word.speaker])) for n, word in placed]
     named_turns = tuple(replace(turn, speaker=names[turn.speaker]) for turn in speaker_turns)
-    turns = _group_turns([word for _, word in placed], named_turns)
-    return Attribution(_cut_segments(segments, placed), turns, named_turns)
+    confident = [
+        replace(turn, speaker=names[turn.speaker])
+        for turn in exclusive_turns
+        if turn.confidence is not None and turn.speaker in names
+    ]
+    turns = [
+        replace(turn, confidence=_confidence(turn, confident))
+        for turn in _group_turns([word for _, word in placed], named_turns)
+    ]
+    return Attribution(_cut_segments(segments, placed), tuple(turns), named_turns)
+
+
+def _confidence(turn: Turn, confident: Sequence[SpeakerTurn]) -> float | None:
+    """The mean confidence of a speaker's exclusive turns within a turn, by their durations."""
+    first = bisect_right(confident, turn.start, key=lambda other: other.end)
+    last = bisect_left(confident, turn.end, key=lambda other: other.start)
+    total, weight = 0.0, 0.0
+    for other in confident[first:last]:
+        if other.speaker == turn.speaker and other.confidence is not None:
+            common_s = min(turn.end, other.end) - max(turn.start, other.start)
+            total, weight = total + common_s * other.confidence, weight + common_s
+    return total / weight if weight else None
 
 
 def _speaker_names(

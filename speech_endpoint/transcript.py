@@ -106,6 +106,8 @@ class Turn(_ConsecutiveWords):
     words: tuple[Word, ...]
     overlap: bool = False
     """Whether somebody else speaks at the same time."""
+    confidence: float | None = None
+    """The probability that its speaker is right, where the diarization tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class SpeakerTurn:
     speaker: str
     start: float
     end: float
+    confidence: float | None = None
+    """The probability that it is this speaker, where it is known: of exclusive turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import os
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
+from speech_endpoint.diarization.confidence import LocalSpeakers
 from speech_endpoint.diarization.turns import drop_islands, fill_pauses, make_exclusive
 from speech_endpoint.environment import provide_home, provide_temporary_directory
 from speech_endpoint.errors import ModelUnavailable
@@ -111,16 +113,21 @@ class Diarizer:
             "min_speakers": min_speakers,
             "max_speakers": max_speakers,
         }
-        given = {name: limit for name, limit in limits.items() if limit is not None}
+        given: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
+        local_speakers = LocalSpeakers()
+        # A pipeline of another maker may know no hook.
+        has_hook = "hook" in inspect.signature(self._pipeline.apply).parameters
+        options = given | ({"hook": local_speakers} if has_hook else {})
         with self._lock, preserve_tf32():
-            output = self._run(samples, given)
-        return to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
+            output = self._run(samples, options)
+        diarization = to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
+        return local_speakers.with_confidence(diarization)
 
-    def _run(self, samples: Waveform, limits: dict[str, int]) -> DiarizeOutput | Annotation:
+    def _run(self, samples: Waveform, options: dict[str, Any]) -> DiarizeOutput | Annotation:
         """Run the pipeline; where memory runs out, once more with smaller batches."""
         waveform = torch.from_numpy(samples)[None]
         try:
-            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **limits)
+            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **options)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -128,7 +135,7 @@ class Diarizer:
         # Not before the error is gone, whose traceback refers to the tensors of the first try.
         release_memory(self._device)
         with smaller_batches(self._pipeline):
-            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **limits)
+            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **options)
 
 
 def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Diarization:
@@ -244,7 +251,7 @@ def _is_bundle(directory: Path) -> bool:
 
 
 def _load_bundle(directory: Path) -> Pipeline:
-    from speech_endpoint.diarization.pipeline import BundledSpeakerDiarization
+    from speech_endpoint.diarization.bundle import BundledSpeakerDiarization
 
     return BundledSpeakerDiarization(directory)
 

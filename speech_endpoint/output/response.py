@@ -63,6 +63,7 @@ def _turn(turn: Turn, with_words: bool) -> JsonObject:
         text=turn.text,
         timestamp=_timestamp(turn),
         overlap=turn.overlap,
+        confidence=None if turn.confidence is None else round(turn.confidence, 3),
         words=_words(turn.words) if with_words else None,
     )
 

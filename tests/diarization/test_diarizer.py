@@ -57,6 +57,12 @@ def test_exclusive_turns_are_of_the_same_speakers_and_never_overlap(diarizer, ph
     assert {turn.speaker for turn in exclusive} == speakers(diarization)
 
 
+def test_turns_come_with_the_probability_that_the_speaker_is_right(diarizer, phone_call):
+    told = diarizer(phone_call.waveform).exclusive_turns
+    assert all(turn.confidence is not None and 0 < turn.confidence < 1 for turn in told)
+    assert max(turn.confidence for turn in told) > 0.95
+
+
 def test_each_speaker_comes_with_an_embedding_of_their_speech(
     diarizer, diarization_bundle, phone_call
 ):
