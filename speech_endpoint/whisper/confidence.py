@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-# Fitted by likelihood: whisper-base 0.48, whisper-tiny.en 0.42; 0.4 to 0.5 are alike. Of words of
-# readers that it was not fitted on, `python -m benchmarks.reliability` finds the errors.
+# Fitted by likelihood: whisper-base 0.48, whisper-tiny.en 0.42; 0.4 to 0.5 are alike.
+# docs/accuracy.md, "Confidence", has the errors.
 LOG_PROBABILITY_SCALE = 0.45
 
 
