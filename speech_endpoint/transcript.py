@@ -30,7 +30,7 @@ class Word:
     start: float
     end: float
     probability: float = 1.0
-    """Mean probability of the word's tokens, 0 to 1."""
+    """Of the word being right, calibrated, 0 to 1."""
     speaker: str | None = None
     """Who says it; None before attribution, and without diarization."""
     tokens: tuple[int, ...] = ()
