@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from benchmarks.corpus import REPOSITORY, Clip
@@ -54,9 +55,9 @@ class Entry:
     """It decodes audio files itself; for others they are decoded off the clock."""
 
 
-def _settings(precision: str, drafting: bool) -> ModelSettings:
+def _settings(precision: str, drafting: bool, asr_model: Path = ASR_MODEL) -> ModelSettings:
     return ModelSettings(
-        asr_model=str(ASR_MODEL),
+        asr_model=str(asr_model),
         assistant_model=str(DRAFT_MODEL) if drafting else None,
         diarization_model=str(DIARIZATION_MODEL),
         **PRECISIONS[precision],
@@ -66,10 +67,17 @@ def _settings(precision: str, drafting: bool) -> ModelSettings:
 class OurRecogniser:
     """This project's speech to text; word times included, as always."""
 
-    def __init__(self, precision: str = "auto", batch_size: int = 24, drafting: bool = False):
+    def __init__(
+        self,
+        precision: str = "auto",
+        batch_size: int = 24,
+        drafting: bool = False,
+        asr_model: Path = ASR_MODEL,
+    ) -> None:
         from speech_endpoint.transcription.transcriber import Transcriber
 
-        self.transcriber = Transcriber(_settings(precision, drafting), str(REPOSITORY))
+        settings = _settings(precision, drafting, asr_model)
+        self.transcriber = Transcriber(settings, str(REPOSITORY))
         self.config = InferenceConfig(batch_size=batch_size, assisted=drafting)
 
     def __call__(self, clip: Clip) -> Hypothesis:

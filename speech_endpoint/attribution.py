@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from speech_endpoint.intervals import Coverage, Interval, simultaneous
 from speech_endpoint.transcript import (
-    SENTENCE_ENDS,
     Diarization,
     Segment,
     SpeakerTurn,
     Turn,
     Word,
 )
+from speech_endpoint.utterances import utterances
 
 DEFAULT_SPEAKER = "SPEAKER_00"
 """Who says everything where the diarization finds nobody."""
@@ -24,7 +25,7 @@ MIN_OVERLAP_S = 0.1
 """Speakers overlap from here on; shorter overlaps are frame edges of the diarization."""
 EQUAL_S = 1e-9
 """Durations that differ by less are equal."""
-CLAUSE_ENDS = (*SENTENCE_ENDS, ",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
+CLAUSE_ENDS = (",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Attribution:
     segments: tuple[Segment, ...]
     """Each with one speaker: segments are cut where the speaker changes."""
     turns: tuple[Turn, ...]
-    """Every word once, in order."""
+    """Every word once, in the order in which turns begin."""
     speaker_turns: tuple[SpeakerTurn, ...]
     """When each speaker talks; turns of different speakers may overlap."""
 
@@ -56,14 +57,17 @@ def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribut
     words = [word for segment in segments for word in segment.words]
     numbers = [n for n, segment in enumerate(segments) for _ in segment.words]
     spoken = smooth_speakers(nearest_speakers(words, diarization.exclusive_turns))
-    return _named(segments, list(zip(numbers, spoken, strict=True)), diarization.turns)
+    placed = list(zip(numbers, spoken, strict=True))
+    return _named(segments, placed, diarization.turns, diarization.exclusive_turns)
 
 
 def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
     """Merge the transcripts of channels that hold one speaker each.
 
-    Words of several channels interleave in the order of their starts; a segment is cut where words
-    of another come between its own.
+    Words and segments of several channels interleave in the order of their starts; a segment is cut
+    where words of another come between its own. Turns keep utterances whole, as people read them,
+    in the order in which these begin: where two talk at once, a turn's words may begin before the
+    last ones of the turn before it.
 
     Args:
         channels: the segments of each channel, in order.
@@ -85,7 +89,23 @@ def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
         for interval in coverage.intervals
     ]
     speaker_turns.sort(key=lambda turn: turn.start)
-    return _named([segment for _, segment in labelled], placed, speaker_turns)
+    interleaved = _named([segment for _, segment in labelled], placed, speaker_turns)
+    words = [word for segment in interleaved.segments for word in segment.words]
+    return replace(interleaved, turns=_group_turns(_by_utterance(words), interleaved.speaker_turns))
+
+
+def _by_utterance(words: Sequence[Word]) -> list[Word]:
+    """Words of several speakers, one utterance after the other.
+
+    Args:
+        words: named, in the order of their starts.
+    """
+    by_speaker: dict[str | None, list[Word]] = {}
+    for word in words:
+        by_speaker.setdefault(word.speaker, []).append(word)
+    whole = [utterance for own in by_speaker.values() for utterance in utterances(own)]
+    whole.sort(key=lambda utterance: utterance[0].start)
+    return [word for utterance in whole for word in utterance]
 
 
 def nearest_speakers(words: Sequence[Word], turns: Iterable[SpeakerTurn]) -> list[Word]:
@@ -140,10 +160,10 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
     if before.speaker == after.speaker:
         return before.speaker if joined_before and joined_after else word.speaker
     # The last word of a sentence: "how are | you? Fine".
-    if word.speaker == after.speaker and joined_before and word.ends_sentence:
+    if word.speaker == after.speaker and joined_before and word.ends_sentence_before(after):
         return before.speaker
     # The first word of a sentence: "Thanks. And | you too".
-    if word.speaker == before.speaker and joined_after and before.ends_sentence:
+    if word.speaker == before.speaker and joined_after and before.ends_sentence_before(word):
         return after.speaker
     return word.speaker
 
@@ -151,13 +171,15 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
 def _same_clause(first: Word, second: Word) -> bool:
     """Whether neither punctuation nor a pause stands between two consecutive words."""
     gap_s = second.start - first.end
-    return gap_s < MAX_CLAUSE_GAP_S and not first.text.rstrip().endswith(CLAUSE_ENDS)
+    ends_clause = first.text.rstrip().endswith(CLAUSE_ENDS) or first.ends_sentence_before(second)
+    return gap_s < MAX_CLAUSE_GAP_S and not ends_clause
 
 
 def _named(
     segments: Sequence[Segment],
     placed: Sequence[tuple[int, Word]],
     speaker_turns: Sequence[SpeakerTurn],
+    exclusive_turns: Sequence[SpeakerTurn] = (),
 ) -> Attribution:
     """Name the speakers, then cut segments and group turns.
 
@@ -165,12 +187,33 @@ def _named(
         segments: the segments to cut, whose parts keep their language and scores.
         placed: in order, labelled words, each with the index of its segment.
         speaker_turns: in order, under the same labels; where they overlap, so do the turns.
+        exclusive_turns: under the same labels; how sure these are, the turns are.
     """
     names = _speaker_names([word for _, word in placed], speaker_turns)
     placed = [(n, replace(word, speaker=names[word.speaker])) for n, word in placed]
     named_turns = tuple(replace(turn, speaker=names[turn.speaker]) for turn in speaker_turns)
-    turns = _group_turns([word for _, word in placed], named_turns)
-    return Attribution(_cut_segments(segments, placed), turns, named_turns)
+    confident = [
+        replace(turn, speaker=names[turn.speaker])
+        for turn in exclusive_turns
+        if turn.confidence is not None and turn.speaker in names
+    ]
+    turns = [
+        replace(turn, confidence=_confidence(turn, confident))
+        for turn in _group_turns([word for _, word in placed], named_turns)
+    ]
+    return Attribution(_cut_segments(segments, placed), tuple(turns), named_turns)
+
+
+def _confidence(turn: Turn, confident: Sequence[SpeakerTurn]) -> float | None:
+    """The mean confidence of a speaker's exclusive turns within a turn, by their durations."""
+    first = bisect_right(confident, turn.start, key=lambda other: other.end)
+    last = bisect_left(confident, turn.end, key=lambda other: other.start)
+    total, weight = 0.0, 0.0
+    for other in confident[first:last]:
+        if other.speaker == turn.speaker and other.confidence is not None:
+            common_s = min(turn.end, other.end) - max(turn.start, other.start)
+            total, weight = total + common_s * other.confidence, weight + common_s
+    return total / weight if weight else None
 
 
 def _speaker_names(

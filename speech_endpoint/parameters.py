@@ -27,6 +27,8 @@ MAX_SPEAKERS = 100
 """As many as the two digits of their names (SPEAKER_00) tell apart."""
 MAX_BATCH_SIZE = 128
 """A larger `batch_size` counts as this: a slot costs memory, and the steps get no faster."""
+MIN_LINE_CHARS, MAX_LINE_CHARS = 20, 200
+"""A speaker's name and a word fit in the least; no screen shows more than the most."""
 NOT_GIVEN = frozenset({"", "none", "null"})
 """Text of a query string that means null."""
 MAX_NAMED_UNKNOWN = 16
@@ -106,6 +108,12 @@ class InferenceConfig(BaseModel):
     prompt: Text | None = None
     """Text that steers spelling and names."""
     response_format: Literal["json", "text", "srt", "vtt", "rttm"] = "json"
+    max_line_chars: Integer = Field(default=42, ge=MIN_LINE_CHARS, le=MAX_LINE_CHARS)
+    """Of a subtitle's line; full-width characters count for more."""
+    max_cue_s: Seconds = Field(default=7.0, ge=1.0, le=30.0)
+    """How long a subtitle may be on the screen, seconds."""
+    speaker_labels: bool = True
+    """Whether subtitles name the speakers."""
 
     @model_validator(mode="before")
     @classmethod

@@ -9,27 +9,31 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from speech_endpoint.attribution import Attribution, attribute, attribute_channels
+from speech_endpoint.audio.bleeding import distinct_channels, without_bleeding
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
 from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
+from speech_endpoint.crosstalk import without_repeats
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest, OutOfMemory, first_warnings
 from speech_endpoint.memory import FreedMemory, is_out_of_memory
 from speech_endpoint.parameters import warn_of_unknown
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
 from speech_endpoint.whisper.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
 
 WITHOUT_SPEAKERS = "diarization failed; the transcript has no speakers"
+EQUAL_CHANNELS = (
+    "channels hold the same sound, and count as one speaker; leave `channels` out to tell apart who"
+    " speaks in it"
+)
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,8 @@ class SpeechPipeline:
                 min_speakers=config.min_speakers,
                 max_speakers=config.max_speakers,
             )
-            return attribute(segments, diarization), ()
+            warnings = _warn_of_fewer(diarization, config)
+            return attribute(segments, diarization), warnings
         except Exception:
             logger.exception(WITHOUT_SPEAKERS)
             return without_speakers, (WITHOUT_SPEAKERS,)
@@ -202,15 +207,34 @@ class SpeechPipeline:
     def _recognise_channels(
         self, audio: DecodedAudio, config: InferenceConfig, stopwatch: Stopwatch
     ) -> Generator[Segment, None, Recognition]:
-        """Transcribe each channel: what is said on one is said by one speaker."""
+        """Transcribe each channel: what is said on one is said by one speaker.
+
+        Equal channels are one, and what bleeds from one into another is transcribed once.
+        """
+        numbers = distinct_channels(list(audio.channels))
+        channels = [audio.channels[number] for number in numbers]
         transcriptions = [
-            self.transcriber(np.ascontiguousarray(waveform), config) for waveform in audio.channels
+            _of_channel(number, self.transcriber(waveform, config))
+            for number, waveform in zip(numbers, without_bleeding(channels), strict=True)
         ]
         stopwatch.lap("asr")
-        attribution = attribute_channels([each.segments for each in transcriptions])
+        said = without_repeats([each.segments for each in transcriptions], channels)
+        attribution = attribute_channels(said)
         stopwatch.lap("diarization")
         yield from attribution.segments
-        return Recognition(attribution, transcriptions, audio.channels.shape[1] / SAMPLE_RATE_HZ)
+        duration_s = audio.channels.shape[1] / SAMPLE_RATE_HZ
+        warnings = (EQUAL_CHANNELS,) if len(numbers) < len(audio.channels) else ()
+        return Recognition(attribution, transcriptions, duration_s, warnings)
+
+
+def _warn_of_fewer(diarization: Diarization, config: InferenceConfig) -> tuple[str, ...]:
+    """A warning where fewer speakers are told apart than the caller asks for."""
+    n_found = len({turn.speaker for turn in diarization.turns})
+    name = "num_speakers" if config.num_speakers else "min_speakers"
+    n_wanted = getattr(config, name) or 0
+    if n_found >= n_wanted:
+        return ()
+    return (f"{name}: {n_wanted} asked for; {n_found} voices could be told apart",)
 
 
 class Stopwatch:
@@ -230,15 +254,20 @@ class Stopwatch:
         return time.perf_counter() - self.started
 
 
+def _of_channel(number: int, transcription: Transcription) -> Transcription:
+    """Its warnings say which channel they are about."""
+    warnings = tuple(f"channel {number}: {warning}" for warning in transcription.warnings)
+    return replace(transcription, warnings=warnings)
+
+
 def _transcript(
     recognition: Recognition, warnings: Sequence[str], stopwatch: Stopwatch
 ) -> Transcript:
     transcriptions = recognition.transcriptions
     longest = max(transcriptions, key=lambda each: sum(len(s.words) for s in each.segments))
     all_warnings = list(warnings)
-    for number, transcription in enumerate(transcriptions):
-        prefix = f"channel {number}: " if len(transcriptions) > 1 else ""
-        all_warnings += [prefix + warning for warning in transcription.warnings]
+    for transcription in transcriptions:
+        all_warnings += transcription.warnings
     all_warnings += recognition.warnings
     statistics = [each.statistics for each in transcriptions]
     return Transcript(

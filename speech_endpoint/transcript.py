@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from speech_endpoint.orthography import ends_sentence
+
 SAMPLE_RATE_HZ = 16_000
 """Of every waveform once it is decoded: what Whisper, Silero and pyannote expect."""
 
@@ -18,9 +20,6 @@ Waveform = npt.NDArray[np.float32]
 """(samples,), mono, 16 kHz, in [-1, 1]."""
 Channels = npt.NDArray[np.float32]
 """(channels, samples): a `Waveform` for each channel."""
-
-SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟")
-CLOSING_MARKS = " \"'”’»)]」』"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +30,7 @@ class Word:
     start: float
     end: float
     probability: float = 1.0
-    """Mean probability of the word's tokens, 0 to 1."""
+    """Of the word being right, calibrated, 0 to 1."""
     speaker: str | None = None
     """Who says it; None before attribution, and without diarization."""
     tokens: tuple[int, ...] = ()
@@ -39,8 +38,12 @@ class Word:
 
     @property
     def ends_sentence(self) -> bool:
-        """Whether its punctuation says so, within quotation marks or brackets or not."""
-        return self.text.rstrip(CLOSING_MARKS).endswith(SENTENCE_ENDS)
+        """Whether its punctuation says so; see `orthography.ends_sentence`."""
+        return ends_sentence(self.text)
+
+    def ends_sentence_before(self, following: Word) -> bool:
+        """Whether it does so with that word after it, which tells more of abbreviations."""
+        return ends_sentence(self.text, following.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,8 @@ class Turn(_ConsecutiveWords):
     words: tuple[Word, ...]
     overlap: bool = False
     """Whether somebody else speaks at the same time."""
+    confidence: float | None = None
+    """The probability that its speaker is right, where the diarization tells."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,8 @@ class SpeakerTurn:
     speaker: str
     start: float
     end: float
+    confidence: float | None = None
+    """The probability that it is this speaker, where it is known: of exclusive turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,3 +53,20 @@ transcripts = st.builds(
     timings_s=st.dictionaries(st.sampled_from(["decode", "asr", "total"]), st.floats(0, 100)),
     stats=st.dictionaries(st.sampled_from(["steps", "tokens"]), st.integers(0, 100)),
 )
+
+awkward_texts = (
+    " ", "", "\n\n", "\u200b", " -->", "1\n00:00:01,000 --> 00:00:02,000", " a" * 30, "字" * 90,
+    " Donaudampfschifffahrtsgesellschaftskapitän", "가나다", "ก็", "\u0301", "👩‍👩‍👧‍👦" * 9,
+    "\ud800",
+)  # fmt: skip
+any_texts = st.text(st.characters(), max_size=30) | st.sampled_from(awkward_texts)
+any_words = st.builds(lambda text, span: Word(text, *span), texts | any_texts, spans)
+any_names = names | any_texts | st.just('Zoë "Z" <b>\nO\'Hara & Co. -->')
+any_speech = st.lists(any_words, min_size=1, max_size=12).map(tuple)
+any_transcripts = st.builds(
+    Transcript,
+    segments=st.lists(any_speech.map(Segment), max_size=3).map(tuple),
+    turns=st.lists(st.builds(Turn, any_names, any_speech), max_size=5).map(tuple),
+    duration_s=st.floats(0, 60),
+)
+"""Whatever the texts, the names and the times: words that lie upon each other, or go back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -131,6 +132,11 @@ def test_an_island_inside_a_flowing_sentence_is_mended():
     assert speakers(smooth_speakers(words)) == [A, A, A]
 
 
+def test_an_abbreviation_sets_no_word_off():
+    words = spoken((" by", 0.0, 0.2, A), (" Mr.", 0.2, 0.4, B), (" Smith", 0.4, 0.6, A))
+    assert speakers(smooth_speakers(words)) == [A, A, A]
+
+
 def test_a_back_channel_keeps_its_speaker():
     by_punctuation = spoken((" so,", 0.0, 0.2, A), (" mhm,", 0.2, 0.4, B), (" then", 0.4, 0.6, A))
     by_pause = spoken((" so", 0.0, 0.2, A), (" mhm", 0.6, 0.8, B), (" then", 1.2, 1.4, A))
@@ -181,6 +187,25 @@ def test_the_channel_that_speaks_first_is_the_first_speaker():
     assert texts(result) == [(FIRST, " Early."), (SECOND, " Late.")]
 
 
+def test_two_who_talk_at_once_keep_their_sentences_whole():
+    left = [
+        segment((" We", 0.0, 0.4), (" go", 0.4, 0.8), (" there.", 0.8, 1.2), (" Often.", 1.3, 2.0))
+    ]
+    right = [segment((" Did", 0.3, 0.5), (" you", 0.5, 0.9), (" say?", 0.9, 1.25))]
+    result = attribute_channels([left, right])
+    assert [(turn.speaker, turn.text) for turn in result.turns] == [
+        (FIRST, " We go there."),
+        (SECOND, " Did you say?"),
+        (FIRST, " Often."),
+    ]
+
+
+def test_a_back_channel_within_a_sentence_follows_it():
+    left = [segment((" We", 0.0, 0.4), (" go", 0.4, 0.8), (" there.", 0.8, 1.2))]
+    result = attribute_channels([left, [segment((" Mhm.", 0.5, 0.7))]])
+    assert [turn.text for turn in result.turns] == [" We go there.", " Mhm."]
+
+
 def test_channels_overlap_where_words_do():
     result = attribute_channels([[segment((" yes", 0.0, 1.0))], [segment((" no", 0.5, 1.5))]])
     assert [turn.overlap for turn in result.turns] == [True, True]
@@ -203,7 +228,11 @@ def test_every_word_of_every_channel_once_in_order_of_start(channels):
     assert [(w.text, w.start) for w in words] == [
         (w.text, w.start) for w in sorted(expected, key=lambda word: word.start)
     ]
-    assert [word for turn in result.turns for word in turn.words] == words
+    assert Counter(word for turn in result.turns for word in turn.words) == Counter(words)
+    starts = [turn.start for turn in result.turns]
+    assert starts == sorted(starts)
+    for one, other in itertools.pairwise(result.turns):
+        assert one.speaker != other.speaker
     check_names(result)
 
 

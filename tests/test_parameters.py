@@ -69,6 +69,14 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"prompt": "a \ud800"}, "invalid_value", "character 3 is half of a surrogate pair"),
     ({"response_format": "docx"}, "invalid_value", "'json', 'text', 'srt', 'vtt' or 'rttm'"),
     ({"response_format": "verbose_json"}, "invalid_value", "'vtt' or 'rttm' (got 'verbose_json')"),
+    ({"max_line_chars": 19}, "invalid_value", "greater than or equal to 20 (got 19)"),
+    ({"max_line_chars": 201}, "invalid_value", "less than or equal to 200 (got 201)"),
+    ({"max_line_chars": 42.5}, "invalid_type", "valid integer"),
+    ({"max_line_chars": True}, "invalid_type", "should be a number (got True)"),
+    ({"max_cue_s": 0.5}, "invalid_value", "greater than or equal to 1 (got 0.5)"),
+    ({"max_cue_s": "inf"}, "invalid_value", "less than or equal to 30 (got 'inf')"),
+    ({"max_cue_s": "nan"}, "invalid_value", "than or equal to"),
+    ({"speaker_labels": "some"}, "invalid_type", "valid boolean"),
 ]
 
 

@@ -32,10 +32,8 @@ CONTEXT_FRAMES = 100
 """Length of the segments whose means are a mask's local context."""
 
 
-def _norm_relu(channels: int, affine: bool = True) -> nn.Sequential:
-    return nn.Sequential(
-        OrderedDict(batchnorm=nn.BatchNorm1d(channels, affine=affine), relu=nn.ReLU())
-    )
+def _norm_relu(channels: int) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(batchnorm=nn.BatchNorm1d(channels), relu=nn.ReLU()))
 
 
 class ResidualBlock(nn.Module):
@@ -142,12 +140,17 @@ class Transition(nn.Module):
 
 
 class FinalLayer(nn.Module):
-    """Pooled statistics to the embedding: (batch, channels) -> (batch, embedding)."""
+    """Pooled statistics to the embedding: (batch, channels) -> (batch, embedding).
+
+    It ends in a batch norm alone (3D-Speaker's `batchnorm_`): a ReLU would leave out half of every
+    embedding, and voices that differ would look alike.
+    """
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__()
         self.linear = nn.Conv1d(channels, out_channels, 1, bias=False)
-        self.nonlinear = _norm_relu(out_channels, affine=False)
+        norm = nn.BatchNorm1d(out_channels, affine=False)
+        self.nonlinear = nn.Sequential(OrderedDict(batchnorm=norm))
 
     def forward(self, statistics: Tensor) -> Tensor:
         return self.nonlinear(F.linear(statistics, self.linear.weight.squeeze(-1)))

@@ -12,8 +12,10 @@ from speech_endpoint.diarization.agglomeration import cluster_members
 from speech_endpoint.diarization.local_tracks import split_columns
 
 # A local speaker takes part in the clustering when it is active alone for this share of its chunk;
-# the next share is tried where that leaves too few.
+# the next share is tried where that leaves too few, or fewer speakers than are asked for. Less than
+# 1 s of speech finds no further speaker: such embeddings only tear others apart.
 ACTIVE_SHARES = (0.2, 0.1, 0.05, 0.0)
+MIN_SHARE_OF_A_FURTHER_SPEAKER = 0.1
 
 Assignment = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Clusters (chunks, speakers), similarities (chunks, speakers, clusters), centroids (clusters,
@@ -89,20 +91,24 @@ class CoOccurrenceClustering(BaseClustering):
             limits: of the number of clusters.
         """
         embedded = ~np.isnan(embeddings[..., 0])
-        assignment = _one_cluster(embeddings)
+        best, most_speakers = _one_cluster(embeddings), 0
         for min_share in ACTIVE_SHARES:
             chunks, speakers = np.nonzero(embedded & (active_share >= min_share))
             if len(chunks) < 2:
                 continue
+            if most_speakers and min_share < MIN_SHARE_OF_A_FURTHER_SPEAKER:
+                break
             vectors = _unit(embeddings[chunks, speakers])
             bounds = self.set_num_clusters(len(vectors), *limits)
             members = cluster_members(vectors, chunks, len(embeddings), *bounds)
             centroids = np.stack([vectors[indices].mean(axis=0) for indices in members])
             assignment = self._assign(embeddings, active, centroids)
-            assigned = assignment[0][active & (assignment[0] >= 0)]
-            if limits[0] is None or len(np.unique(assigned)) == limits[0]:
+            n_speakers = len(np.unique(assignment[0][active & (assignment[0] >= 0)]))
+            if n_speakers > most_speakers:
+                best, most_speakers = assignment, n_speakers
+            if limits[0] is None or n_speakers == limits[0]:
                 break
-        return assignment
+        return best
 
     def _assign(
         self, embeddings: np.ndarray, active: np.ndarray, centroids: np.ndarray

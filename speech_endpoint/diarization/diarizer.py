@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import inspect
 import json
 import logging
 import os
@@ -19,6 +19,8 @@ import numpy.typing as npt
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
+from speech_endpoint.diarization.confidence import LocalSpeakers
+from speech_endpoint.diarization.turns import drop_islands, fill_pauses, make_exclusive
 from speech_endpoint.environment import provide_home, provide_temporary_directory
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device, release_memory
@@ -111,16 +113,21 @@ class Diarizer:
             "min_speakers": min_speakers,
             "max_speakers": max_speakers,
         }
-        given = {name: limit for name, limit in limits.items() if limit is not None}
+        given: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
+        local_speakers = LocalSpeakers()
+        # A pipeline of another maker may know no hook.
+        has_hook = "hook" in inspect.signature(self._pipeline.apply).parameters
+        options = given | ({"hook": local_speakers} if has_hook else {})
         with self._lock, preserve_tf32():
-            output = self._run(samples, given)
-        return to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
+            output = self._run(samples, options)
+        diarization = to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
+        return local_speakers.with_confidence(diarization)
 
-    def _run(self, samples: Waveform, limits: dict[str, int]) -> DiarizeOutput | Annotation:
+    def _run(self, samples: Waveform, options: dict[str, Any]) -> DiarizeOutput | Annotation:
         """Run the pipeline; where memory runs out, once more with smaller batches."""
         waveform = torch.from_numpy(samples)[None]
         try:
-            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **limits)
+            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **options)
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -128,11 +135,13 @@ class Diarizer:
         # Not before the error is gone, whose traceback refers to the tensors of the first try.
         release_memory(self._device)
         with smaller_batches(self._pipeline):
-            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **limits)
+            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **options)
 
 
 def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Diarization:
     """Convert a pipeline's output, with turns cut to the recording and exclusive turns in any case.
+
+    Turns go on over short pauses, and exclusive turns that are islands are left out: see `turns`.
 
     Args:
         output: pyannote's; a bare Annotation has neither exclusive turns nor embeddings.
@@ -142,36 +151,10 @@ def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Dia
     exclusive = getattr(output, "exclusive_speaker_diarization", None)
     turns = _turns(annotation, duration_s)
     return Diarization(
-        turns,
-        make_exclusive(turns) if exclusive is None else _turns(exclusive, duration_s),
+        fill_pauses(turns),
+        drop_islands(make_exclusive(turns) if exclusive is None else _turns(exclusive, duration_s)),
         _embeddings(annotation.labels(), getattr(output, "speaker_embeddings", None)),
     )
-
-
-def make_exclusive(turns: tuple[SpeakerTurn, ...]) -> tuple[SpeakerTurn, ...]:
-    """Leave at most one speaker at any time: where turns overlap, the one that began last.
-
-    Args:
-        turns: of all speakers.
-
-    Returns:
-        Turns in order of time; neighbours are of different speakers or have a pause between them.
-    """
-    borders = sorted({border for turn in turns for border in (turn.start, turn.end)})
-    pending = sorted(turns, key=lambda turn: turn.start, reverse=True)
-    active: list[SpeakerTurn] = []
-    exclusive: list[SpeakerTurn] = []
-    for start, end in itertools.pairwise(borders):
-        while pending and pending[-1].start <= start:
-            active.append(pending.pop())
-        active = [turn for turn in active if turn.end > start]
-        if not active:
-            continue
-        speaker = active[-1].speaker
-        if exclusive and exclusive[-1].speaker == speaker and exclusive[-1].end == start:
-            start = exclusive.pop().start
-        exclusive.append(SpeakerTurn(speaker, start, end))
-    return tuple(exclusive)
 
 
 def _turns(annotation: Annotation, duration_s: float) -> tuple[SpeakerTurn, ...]:
@@ -268,7 +251,7 @@ def _is_bundle(directory: Path) -> bool:
 
 
 def _load_bundle(directory: Path) -> Pipeline:
-    from speech_endpoint.diarization.pipeline import BundledSpeakerDiarization
+    from speech_endpoint.diarization.bundle import BundledSpeakerDiarization
 
     return BundledSpeakerDiarization(directory)
 

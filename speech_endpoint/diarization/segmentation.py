@@ -11,8 +11,31 @@ import copy
 
 import torch
 from pyannote.audio.models.segmentation import PyanNet
-from torch import Tensor
+from pyannote.audio.utils.powerset import Powerset
+from torch import Tensor, nn
 from torch.nn.functional import leaky_relu
+
+# How much more likely overlapping speech is than segmentation-3.0 says, as a logarithm: it hears a
+# second voice far from the microphone too seldom. From 0.5 to 1, DER of the meetings is 0.317 to
+# 0.313 (0.332 without), that of the other conversations the same.
+OVERLAP_LOG_PRIOR = 0.5
+
+
+class FavourOverlap(nn.Module):
+    """As `Powerset`, from log-probabilities to speakers, with a prior for overlapping speech."""
+
+    log_prior: Tensor
+    """(classes,), added to each class's score."""
+
+    def __init__(self, powerset: Powerset, log_prior: float = OVERLAP_LOG_PRIOR) -> None:
+        super().__init__()
+        self.powerset = powerset
+        self.register_buffer("log_prior", log_prior * (powerset.cardinality > 1).float())
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """(..., classes) -> (..., speakers), 0 or 1."""
+        active: Tensor = self.powerset(scores + self.log_prior)
+        return active
 
 
 class SharedFrontEndPyanNet:

@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from speech_endpoint.transcript import Segment, Transcript, Turn
+from speech_endpoint.output.cues import Cue, SubtitleOptions, cues
+from speech_endpoint.output.display_text import one_line
+from speech_endpoint.transcript import Transcript
 
-MAX_LINE_CHARACTERS = 42
-MAX_CUE_CHARACTERS = 2 * MAX_LINE_CHARACTERS
-MAX_CUE_S = 6.0
-
-
-@dataclass(frozen=True, slots=True)
-class Cue:
-    """One subtitle: what is on the screen from `start` to `end`, seconds."""
-
-    start: float
-    end: float
-    text: str
+DEFAULT_OPTIONS = SubtitleOptions()
+MIN_TURN_MS = 1
+"""Of RTTM: scoring tools refuse turns without a duration."""
 
 
-def render(transcript: Transcript, response_format: str) -> str:
-    """Write `transcript` in one of `FORMATS`: "text", "srt", "vtt" or "rttm"."""
-    return FORMATS[response_format](transcript)
+def render(
+    transcript: Transcript, response_format: str, options: SubtitleOptions = DEFAULT_OPTIONS
+) -> str:
+    """Write `transcript` in one of `FORMATS`: "text", "srt", "vtt" or "rttm".
+
+    Args:
+        transcript: its turns, or its segments where there are none.
+        response_format: a key of `FORMATS`.
+        options: of subtitles; the other formats have none.
+    """
+    return FORMATS[response_format](transcript, options)
 
 
-def to_text(transcript: Transcript) -> str:
+def to_text(transcript: Transcript, options: SubtitleOptions) -> str:
     """One line a turn, with its time and speaker; without diarization the text alone."""
     if not transcript.turns:
         text = transcript.text.strip()
@@ -39,34 +38,42 @@ def to_text(transcript: Transcript) -> str:
     )
 
 
-def to_srt(transcript: Transcript) -> str:
-    """SubRip: numbered cues; the speaker stands before the text."""
+def to_srt(transcript: Transcript, options: SubtitleOptions) -> str:
+    """SubRip: numbered cues; the speaker's name stands before the text, and takes room."""
     blocks = []
-    for n, cue in enumerate(_labelled_cues(transcript, "{speaker}: "), start=1):
-        start, end = format_timestamp(cue.start, ","), format_timestamp(cue.end, ",")
-        blocks.append(f"{n}\n{start} --> {end}\n{cue.text}\n\n")
+    label = _srt_label if options.speaker_labels else _no_label
+    for n, cue in enumerate(cues(transcript, options, label), start=1):
+        # SubRip has no escapes; its arrow would end the cue for some readers.
+        text = "\n".join(cue.lines).replace("-->", "->")
+        blocks.append(f"{n}\n{_interval(cue, ',')}\n{text}\n\n")
     return "".join(blocks)
 
 
-def to_vtt(transcript: Transcript) -> str:
-    """WebVTT: speakers are voice spans (https://www.w3.org/TR/webvtt1/)."""
+def to_vtt(transcript: Transcript, options: SubtitleOptions) -> str:
+    """WebVTT (https://www.w3.org/TR/webvtt1/): speakers are voice spans, which nobody sees."""
     blocks = ["WEBVTT\n\n"]
-    for cue in _labelled_cues(transcript, "<v {speaker}>", escape=_escape):
-        start, end = format_timestamp(cue.start), format_timestamp(cue.end)
-        blocks.append(f"{start} --> {end}\n{cue.text}\n\n")
+    for cue in cues(transcript, options, _no_label):
+        name = _escape(one_line(cue.speaker or "")) if options.speaker_labels else ""
+        text = (f"<v {name}>" if name else "") + _escape("\n".join(cue.lines))
+        blocks.append(f"{_interval(cue)}\n{text}\n\n")
     return "".join(blocks)
 
 
-def to_rttm(transcript: Transcript) -> str:
-    """Rich Transcription Time Marked (NIST): one line of ten fields a turn."""
-    return "".join(
-        f"SPEAKER audio 1 {turn.start:.3f} {turn.end - turn.start:.3f}"
-        f" <NA> <NA> {turn.speaker} <NA> <NA>\n"
-        for turn in transcript.turns
-    )
+def to_rttm(transcript: Transcript, options: SubtitleOptions) -> str:
+    """Rich Transcription Time Marked (NIST): one line of ten fields, parted by blanks, a turn."""
+    lines = []
+    for turn in transcript.turns:
+        start, end = round(turn.start * 1000), round(turn.end * 1000)
+        start = max(0, min(start, end - MIN_TURN_MS))
+        duration_s = max(end - start, MIN_TURN_MS) / 1000
+        name = one_line(turn.speaker).replace(" ", "_") or "_"
+        lines.append(
+            f"SPEAKER audio 1 {start / 1000:.3f} {duration_s:.3f} <NA> <NA> {name} <NA> <NA>\n"
+        )
+    return "".join(lines)
 
 
-FORMATS: dict[str, Callable[[Transcript], str]] = {
+FORMATS: dict[str, Callable[[Transcript, SubtitleOptions], str]] = {
     "text": to_text,
     "srt": to_srt,
     "vtt": to_vtt,
@@ -83,38 +90,18 @@ def format_timestamp(seconds: float, decimal_marker: str = ".") -> str:
     return f"{hours:02d}:{minutes:02d}:{whole_seconds:02d}{decimal_marker}{milliseconds:03d}"
 
 
-def _labelled_cues(
-    transcript: Transcript, label: str, escape: Callable[[str], str] = str
-) -> Iterator[Cue]:
-    """Cues of at most two wrapped lines, none across a change of speaker.
-
-    Args:
-        transcript: its turns are shown, or its segments where there are none.
-        label: put before each cue that has a speaker; "{speaker}" is replaced.
-        escape: makes text safe for the format.
-    """
-    for part in transcript.turns or transcript.segments:
-        prefix = label.format(speaker=part.speaker) if part.speaker else ""
-        for cue in _cues(part):
-            text = escape(cue.text)
-            lines = "\n".join(textwrap.wrap(text, MAX_LINE_CHARACTERS)) or text
-            yield Cue(cue.start, cue.end, prefix + lines)
+def _interval(cue: Cue, decimal_marker: str = ".") -> str:
+    start, end = (format_timestamp(time, decimal_marker) for time in (cue.start, cue.end))
+    return f"{start} --> {end}"
 
 
-def _cues(part: Segment | Turn) -> list[Cue]:
-    """The words of a segment or turn, packed into cues that are short enough to read."""
-    cues: list[Cue] = []
-    for word in part.words:
-        last = cues[-1] if cues else None
-        if (
-            last
-            and len(last.text + word.text) <= MAX_CUE_CHARACTERS
-            and word.end - last.start <= MAX_CUE_S
-        ):
-            cues[-1] = Cue(last.start, max(word.end, last.end), last.text + word.text)
-        else:
-            cues.append(Cue(word.start, word.end, word.text))
-    return [Cue(cue.start, cue.end, cue.text.strip()) for cue in cues if cue.text.strip()]
+def _srt_label(speaker: str) -> str:
+    name = one_line(speaker)
+    return f"{name}:" if name else ""
+
+
+def _no_label(speaker: str) -> str:
+    return ""
 
 
 def _escape(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from speech_endpoint.config import InferenceConfig
+from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render
 from speech_endpoint.transcript import Segment, Transcript, Turn, Word
 
@@ -36,7 +37,8 @@ def to_json(transcript: Transcript, config: InferenceConfig) -> JsonObject:
     answer["duration"] = _rounded(transcript.duration_s)
     answer["warnings"] = list(transcript.warnings)
     if config.response_format != "json":
-        answer["content"] = render(transcript, config.response_format)
+        options = SubtitleOptions(config.max_line_chars, config.max_cue_s, config.speaker_labels)
+        answer["content"] = render(transcript, config.response_format, options)
     timings = {name: _rounded(seconds) for name, seconds in transcript.timings_s.items()}
     stats = {name: round(value, 3) for name, value in transcript.stats.items()}
     moved = {name: value for name, value in stats.items() if name in STATS_IN_TIMINGS}
@@ -61,6 +63,7 @@ def _turn(turn: Turn, with_words: bool) -> JsonObject:
         text=turn.text,
         timestamp=_timestamp(turn),
         overlap=turn.overlap,
+        confidence=None if turn.confidence is None else round(turn.confidence, 3),
         words=_words(turn.words) if with_words else None,
     )
 

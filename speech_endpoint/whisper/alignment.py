@@ -14,6 +14,7 @@ import torch
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
 from speech_endpoint.whisper.attention import normalized_attention
+from speech_endpoint.whisper.confidence import word_probability
 from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
 from speech_endpoint.whisper.sequence import DecodeResult
 from speech_endpoint.whisper.tokenizer import Tokenizer
@@ -33,11 +34,7 @@ def timed_words(result: DecodeResult, tokenizer: Tokenizer) -> list[list[Word]]:
     else:
         token_starts = interpolate_between_timestamps(result.tokens, tokenizer, duration_s)
     token_starts = np.minimum(token_starts, duration_s)
-    probabilities = np.exp(np.minimum(0.0, np.asarray(result.log_probabilities)))
-    return [
-        _segment_words(segment, result, token_starts, probabilities, tokenizer)
-        for segment in segments
-    ]
+    return [_segment_words(segment, result, token_starts, tokenizer) for segment in segments]
 
 
 def split_segments(tokens: Sequence[int], tokenizer: Tokenizer) -> list[list[int]]:
@@ -58,11 +55,10 @@ def _segment_words(
     segment: Sequence[int],
     result: DecodeResult,
     token_starts: Times,
-    probabilities: Times,
     tokenizer: Tokenizer,
 ) -> list[Word]:
     words, at = [], 0
-    for group in tokenizer.split_to_words([result.tokens[n] for n in segment], result.language):
+    for group in tokenizer.split_to_words([result.tokens[n] for n in segment]):
         first, after = segment[at], segment[at + len(group) - 1] + 1
         at += len(group)
         start = float(token_starts[first])
@@ -72,7 +68,7 @@ def _segment_words(
                 text=tokenizer.decode(group),
                 start=start,
                 end=max(start, end),
-                probability=round(float(np.mean(probabilities[first:after])), 4),
+                probability=round(word_probability(result.log_probabilities[first:after]), 4),
                 tokens=tuple(group),
             )
         )

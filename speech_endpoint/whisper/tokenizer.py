@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 from functools import cached_property
 
 from speech_endpoint.errors import ModelUnavailable
+from speech_endpoint.orthography import word_starts
 from speech_endpoint.whisper.checkpoint import Checkpoint
 from speech_endpoint.whisper.checkpoint.published import TokenRules
 from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
 
-# openai/whisper tokenizer.py: punctuation that belongs to the word after it, or before it.
-PREPENDED_PUNCTUATION = "\"'“¿([{-"
-APPENDED_PUNCTUATION = "\"'.。,，!！?？:：”)]}、"
-# Written without spaces: words are single characters (openai/whisper tokenizer.py).
-UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 # The end of text in GPT-2's own vocabulary, which the English models have, is one less.
 MULTILINGUAL_EOT = 50_257
 N_TIMESTAMPS = AUDIO_FRAMES + 1
@@ -190,54 +187,56 @@ class Tokenizer:
         """The initial tokens up to the start of transcript, after which a language is told."""
         return [self.sot_prev, *prompt, self.sot] if prompt else [self.sot]
 
-    def split_to_words(self, tokens: Sequence[int], language: str) -> list[list[int]]:
-        """Group text tokens to words, each with its leading space and its punctuation."""
+    def split_to_words(self, tokens: Sequence[int]) -> list[list[int]]:
+        """Group text tokens to words, each with its leading space and its punctuation.
+
+        Words begin where `orthography.word_starts` has them begin, as far as tokens do: each is in
+        one word, in order, and the words' texts join to that of all tokens.
+        """
         characters = self._split_to_characters(tokens)
-        if language in UNSPACED_LANGUAGES:
-            return self._merge_punctuation(characters)
+        texts = [self.decode(group) for group in characters]
+        starts = word_starts("".join(texts))
         words: list[list[int]] = []
-        for group in characters:
-            if not words or self.decode(group).startswith(" "):
-                words.append(list(group))
-            else:
-                words[-1].extend(group)
-        return self._merge_punctuation(words)
+        at = 0
+        for group, text in zip(characters, texts, strict=True):
+            if not words or (text and at in starts):
+                words.append([])
+            words[-1] += group
+            at += len(text)
+        return words
 
     def _split_to_characters(self, tokens: Sequence[int]) -> list[list[int]]:
-        """Join tokens to whole characters: one of several bytes may be spread over tokens."""
+        """Join tokens to whole characters: one of several bytes may be spread over tokens.
+
+        Bytes that are not UTF-8 spoil the tokens that hold them, none after those.
+        """
         groups: list[list[int]] = []
-        pending: list[int] = []
+        unfinished = b""
         for token in tokens:
-            pending.append(token)
-            try:
-                b"".join(self.token_bytes.get(t, b"") for t in pending).decode("utf-8")
-            except UnicodeDecodeError:
-                continue
-            groups.append(pending)
-            pending = []
-        return [*groups, pending] if pending else groups
-
-    def _merge_punctuation(self, words: list[list[int]]) -> list[list[int]]:
-        merged: list[list[int]] = []
-        joins_next = False
-        for word in words:
-            text = self.decode(word)
-            if merged and (joins_next or _is_appended(text)):
-                merged[-1].extend(word)
+            spelled = self.token_bytes.get(token, b"")
+            if unfinished and (not spelled or _may_follow(unfinished, spelled)):
+                groups[-1].append(token)
             else:
-                merged.append(list(word))
-            is_prepended = text.strip() != "" and text.strip() in PREPENDED_PUNCTUATION
-            joins_next = is_prepended and self.decode(merged[-1]) == text
-        return merged
+                groups.append([token])
+                unfinished = b""
+            unfinished = _unfinished(unfinished + spelled)
+        return groups
 
 
-def _is_appended(text: str) -> bool:
-    """Whether a word is nothing but punctuation that belongs to the word before it."""
-    return (
-        text.strip() != ""
-        and not text.startswith(" ")
-        and all(character in APPENDED_PUNCTUATION for character in text)
-    )
+def _unfinished(spelled: bytes) -> bytes:
+    """The first bytes of a character whose others are still to come; none if it is whole."""
+    decoder = getincrementaldecoder("utf-8")("replace")
+    decoder.decode(spelled)
+    return decoder.getstate()[0]
+
+
+def _may_follow(unfinished: bytes, spelled: bytes) -> bool:
+    """Whether the character goes on with these bytes."""
+    try:
+        getincrementaldecoder("utf-8")().decode(unfinished + spelled[:1])
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def token_map(source: Tokenizer, target: Tokenizer) -> dict[int, int]:

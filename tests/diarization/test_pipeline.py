@@ -18,7 +18,7 @@ def difference_by_sections(bundle, waveform: np.ndarray, section_chunks: int) ->
     """The diarization error rate of a recording in sections, measured against it in one."""
     from pyannote.metrics.diarization import DiarizationErrorRate
 
-    from speech_endpoint.diarization.pipeline import BundledSpeakerDiarization
+    from speech_endpoint.diarization.bundle import BundledSpeakerDiarization
 
     at_once, in_sections = (
         pipeline(file_of(waveform)).speaker_diarization

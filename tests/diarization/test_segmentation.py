@@ -6,8 +6,9 @@ import pytest
 import torch
 from pyannote.audio import Model
 from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio.utils.powerset import Powerset
 
-from speech_endpoint.diarization.segmentation import SharedFrontEndPyanNet
+from speech_endpoint.diarization.segmentation import FavourOverlap, SharedFrontEndPyanNet
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 
@@ -35,3 +36,16 @@ def test_chunks_must_begin_where_the_first_convolution_has_an_output(model):
 @pytest.mark.pure
 def test_networks_of_another_kind_are_not_supported():
     assert not SharedFrontEndPyanNet.supports(torch.nn.Identity(), hop=SAMPLE_RATE_HZ)
+
+
+SPEAKING = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+
+
+@pytest.mark.pure
+def test_two_voices_that_are_nearly_as_likely_as_one_are_heard():
+    powerset = Powerset(num_classes=3, max_set_size=2)
+    silence, one, two = (powerset.to_powerset(torch.tensor([[a, b, 0.0]])) for a, b in SPEAKING)
+    favour = FavourOverlap(powerset, log_prior=0.5)
+    assert favour(one + 0.7 * two).tolist() == [[1, 1, 0]]
+    assert favour(one + 0.3 * two).tolist() == [[1, 0, 0]]
+    assert favour(silence + 0.3 * two).tolist() == [[0, 0, 0]]

@@ -150,3 +150,10 @@ def test_asking_for_less_leaves_the_rest_as_it_is(transcript: Transcript):
     for part in (*full["chunks"], *full["speakers"]):
         part.pop("words")
     assert less == full
+
+
+def test_subtitles_are_as_the_parameters_ask():
+    asked = answer(CALL, response_format="srt", max_line_chars=20, speaker_labels=False)
+    assert asked["content"].count("\n\n") == 1 and "Hello. Hi." in asked["content"]
+    labelled = answer(CALL, response_format="srt", max_line_chars=20)["content"]
+    assert "\nSPEAKER_00: Hello.\n" in labelled and "\nSPEAKER_00: Hi.\n" in labelled

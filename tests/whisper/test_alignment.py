@@ -18,6 +18,7 @@ from speech_endpoint.whisper.alignment import (
     timed_words,
 )
 from speech_endpoint.whisper.checkpoint import load_checkpoint
+from speech_endpoint.whisper.confidence import word_probability
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 Path = tuple[tuple[int, int], ...]
@@ -116,7 +117,7 @@ def test_without_alignment_words_share_the_time_between_timestamps(tokenizer: To
         pytest.approx(5.0),
         pytest.approx(6.0),
     )
-    assert one.probability == pytest.approx(np.exp(-0.1), abs=1e-4)
+    assert one.probability == pytest.approx(word_probability([-0.1]), abs=1e-4)
 
 
 @given(st.data())
