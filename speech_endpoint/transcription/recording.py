@@ -24,9 +24,10 @@ from speech_endpoint.whisper.sequence import (
 )
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-# Speech that no word covers is decoded again from there if it is as long as this; so many times.
+# Speech that no word covers is decoded again from there if it is as long as this; so many times, as
+# long as there are words in it: of a sentence that is said eight times the model may write one.
 MIN_GAP_S = 1.0
-MAX_EXTRA_PASSES = 2
+MAX_EXTRA_PASSES = 8
 # A word is taken to cover no more than this, so that one stretched over a lost sentence does not
 # hide it.
 MAX_WORD_COVERAGE_S = 1.0
