@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from speech_endpoint.whisper.fallback import repetition_start
+import re
+from difflib import SequenceMatcher
+
+from speech_endpoint.whisper.repetition import repetition_start
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # Half of Whisper's text context (448) is left for the text: the last 448 / 2 - 1 tokens of a prompt
@@ -11,6 +14,11 @@ MAX_PROMPT_TOKENS = 223
 # Of a longer prompt only the end is tokenised: 5 MB took a minute and 0.7 GB. Whisper's longest
 # token has 33 characters, so that this holds more tokens than are kept, whatever the text.
 MAX_PROMPT_CHARACTERS = 16_384
+
+# An echo: a text that is nothing but a part of the prompt, of so many words, or that holds so many
+# of the prompt's words in a row.
+MIN_WHOLE_ECHO_WORDS = 2
+MIN_ECHO_WORDS = 5
 
 
 def encode_prompt(prompt: str, tokenizer: Tokenizer) -> tuple[list[int], list[str]]:
@@ -51,3 +59,12 @@ def text_tokens(text: str, tokenizer: Tokenizer) -> list[int]:
                 if tokenizer.is_text(part)
             )
     return spelled
+
+
+def echoes_prompt(text: str, prompt: str) -> bool:
+    """Whether a text may come from the prompt rather than from the audio."""
+    words, prompt_words = (re.findall(r"\w+", part.casefold()) for part in (text, prompt))
+    matcher = SequenceMatcher(None, words, prompt_words, autojunk=False)
+    longest = matcher.find_longest_match().size
+    is_whole = longest == len(words) and longest >= MIN_WHOLE_ECHO_WORDS
+    return is_whole or longest >= MIN_ECHO_WORDS

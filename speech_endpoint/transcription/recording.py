@@ -12,6 +12,7 @@ from speech_endpoint.audio.vad import Probabilities
 from speech_endpoint.audio.windows import Window, pack_windows
 from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import Segment, Waveform, Word
+from speech_endpoint.transcription.prompt import echoes_prompt
 from speech_endpoint.transcription.word_timing import SpeakingPace, correct_times
 from speech_endpoint.whisper.alignment import timed_words
 from speech_endpoint.whisper.fallback import Decision, decide
@@ -23,9 +24,10 @@ from speech_endpoint.whisper.sequence import (
 )
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-# Speech that no word covers is decoded again from there if it is as long as this; so many times.
+# Speech that no word covers is decoded again from there if it is as long as this; so many times, as
+# long as there are words in it: of a sentence that is said eight times the model may write one.
 MIN_GAP_S = 1.0
-MAX_EXTRA_PASSES = 2
+MAX_EXTRA_PASSES = 8
 # A word is taken to cover no more than this, so that one stretched over a lost sentence does not
 # hide it.
 MAX_WORD_COVERAGE_S = 1.0
@@ -52,6 +54,8 @@ class WindowRecord:
     windows that were split, which get one pass fewer."""
     is_split: bool = False
     """Part of a window whose text was of low confidence."""
+    prompted: bool = True
+    """Decoded with the caller's prompt, if there is one."""
     done: bool = False
 
     @property
@@ -94,6 +98,7 @@ class RecordingDecoder:
         """
         self.speech, self.max_window_s = speech, max_window_s
         self.group, self.tokenizer = group, tokenizer
+        self._without_prompt = replace(group, options=replace(group.options, prompt_tokens=()))
         self.warnings = list(warnings)
         self.records = [WindowRecord(window) for window in windows]
         self._words: list[PlacedWord] = []
@@ -118,6 +123,9 @@ class RecordingDecoder:
         if isinstance(result, MultilingualWindow):
             fallback = result.request.fallback
             return self._split(record, record.pass_number, record.is_split, fallback)
+        if self._echoes_prompt(record, result):
+            again = replace(record, prompted=False, done=False)
+            return [self._add(again, result.request.fallback)]
         decision = decide(
             result.quality,
             is_second_pass=record.pass_number > 0,
@@ -162,6 +170,14 @@ class RecordingDecoder:
         )
         self._previous = words[-1]
         return replace(run[0].segment, words=tuple(words))
+
+    def _echoes_prompt(self, record: WindowRecord, result: DecodeResult) -> bool:
+        """Whether the text is the prompt's: without it the window says what is heard."""
+        prompt = self.group.options.prompt_tokens
+        if not prompt or not record.prompted:
+            return False
+        text, prompt_text = (self.tokenizer.decode(part) for part in (result.tokens, prompt))
+        return echoes_prompt(text, prompt_text)
 
     def _keep(self, record: WindowRecord, result: DecodeResult) -> list[DecodeRequest]:
         """Take the text of a window; requests for the speech that it leaves uncovered."""
@@ -219,7 +235,7 @@ class RecordingDecoder:
     def _request(self, index: int, fallback: bool) -> DecodeRequest:
         record = self.records[index]
         return DecodeRequest(
-            group=self.group,
+            group=self.group if record.prompted else self._without_prompt,
             index=index,
             start_s=record.start,
             slices=record.window.slices(self.speech.waveform),

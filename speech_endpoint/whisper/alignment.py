@@ -11,15 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch.nn import functional as F
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
+from speech_endpoint.whisper.attention import normalized_attention
 from speech_endpoint.whisper.confidence import word_probability
 from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
 from speech_endpoint.whisper.sequence import DecodeResult
 from speech_endpoint.whisper.tokenizer import Tokenizer
-
-MEDIAN_FRAMES = 7
 
 Times = npt.NDArray[np.floating]
 
@@ -84,12 +82,8 @@ def token_times(alignment: torch.Tensor, n_frames: int) -> Times:
         alignment: attention weights, (heads, tokens, 1500), float32.
         n_frames: how many of the frames hold audio.
     """
-    weights = alignment[:, :, :n_frames]
-    deviation, mean = torch.std_mean(weights, dim=1, keepdim=True, unbiased=False)
-    # The median after the mean, not before it as in openai/whisper: the same times for an eighth of
-    # the work.
-    normalized = ((weights - mean) / deviation.clamp(min=1e-6)).mean(dim=0)
-    return dtw(-_median_filter(normalized).double().numpy()) * AUDIO_FRAME_S
+    weights = normalized_attention(alignment, n_frames)
+    return dtw(-weights.double().numpy()) * AUDIO_FRAME_S
 
 
 def interpolate_between_timestamps(
@@ -108,15 +102,6 @@ def interpolate_between_timestamps(
     ]
     indices, times = zip(*known, strict=True)
     return np.maximum.accumulate(np.interp(np.arange(len(tokens) + 1), indices, times))
-
-
-def _median_filter(weights: torch.Tensor) -> torch.Tensor:
-    """(tokens, frames) to the same shape: the median of MEDIAN_FRAMES neighbours in time."""
-    side = MEDIAN_FRAMES // 2
-    if weights.shape[-1] <= side:
-        return weights
-    padded = F.pad(weights, (side, side), mode="reflect")
-    return padded.unfold(-1, MEDIAN_FRAMES, 1).median(dim=-1).values
 
 
 def dtw(cost: Times) -> npt.NDArray[np.int64]:

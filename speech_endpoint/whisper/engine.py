@@ -17,12 +17,7 @@ import torch
 from speech_endpoint.errors import OutOfMemory
 from speech_endpoint.memory import is_out_of_memory
 from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
-from speech_endpoint.whisper.fallback import (
-    TEMPERATURES,
-    TextQuality,
-    compression_ratio,
-    cut_repetition,
-)
+from speech_endpoint.whisper.fallback import TEMPERATURES
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.prefill import Prefill
 from speech_endpoint.whisper.sequence import (
@@ -238,7 +233,7 @@ class Batch:
         decoded again at the next temperature."""
         for row in reversed(range(len(self.sequences))):
             sequence = self.sequences[row]
-            if not sequence.ended:
+            if not sequence.ended or self._goes_on(row):
                 continue
             result = self._result(row)
             if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
@@ -255,35 +250,26 @@ class Batch:
         if self.speculation:
             self.speculation.restart(sequence)
 
+    def _goes_on(self, row: int) -> bool:
+        """Whether a text that ended for its repetition is spoken, and is written on."""
+        sequence = self.sequences[row]
+        eot = self.model.tokenizer.eot
+        return sequence.may_go_on(eot) and sequence.go_on(self._alignment(row), eot)
+
     def _result(self, row: int) -> DecodeResult:
-        sequence, tokenizer = self.sequences[row], self.model.tokenizer
-        tokens = sequence.tokens
-        if tokens[-1] == tokenizer.eot:
-            tokens = tokens[:-1]
-        if sequence.repeats_itself:
-            tokens = cut_repetition(tokens, tokenizer.eot)
-        alignment = None
-        if self.model.decoder.alignment_heads:
-            first = len(sequence.initial_tokens) - 1
-            last = first + len(tokens) + 1
-            alignment = self.model.decoder.alignment(self.cache, row, first, last).cpu()
-        log_probabilities = tuple(sequence.log_probabilities[: len(tokens)])
-        quality = TextQuality(
-            # The end of text counts as one of the tokens, as in openai/whisper.
-            mean_log_probability=sum(log_probabilities) / (len(log_probabilities) + 1),
-            compression_ratio=compression_ratio(tokenizer.decode(tokens)),
-            repeats_itself=sequence.repeats_itself,
-            no_speech_probability=sequence.no_speech_probability,
-        )
-        return DecodeResult(
-            request=sequence.request,
-            language=sequence.language,
-            tokens=tuple(tokens),
-            log_probabilities=log_probabilities,
-            quality=quality,
-            temperature=sequence.temperature,
-            alignment=alignment,
-        )
+        return self.sequences[row].result(self._alignment(row), self.model.tokenizer)
+
+    def _alignment(self, row: int) -> torch.Tensor | None:
+        """Where the heads looked when each token of a sequence, and the next, was written.
+
+        An end of text is no token of it.
+        """
+        if not self.model.decoder.alignment_heads:
+            return None
+        sequence = self.sequences[row]
+        first = len(sequence.initial_tokens) - 1
+        last = first + len(sequence.written(self.model.tokenizer.eot)) + 1
+        return self.model.decoder.alignment(self.cache, row, first, last).cpu()
 
     def _release(self, row: int) -> None:
         """Free a slot; the last sequence moves to it, so that the used slots come first."""

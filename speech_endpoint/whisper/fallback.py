@@ -9,7 +9,6 @@ and text found on a second pass over uncovered speech has to be sure of itself.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -22,10 +21,6 @@ COMPRESSION_RATIO_THRESHOLD = 2.4
 NO_SPEECH_THRESHOLD = 0.6
 # A window of low confidence that is as long as this is split; a shorter one is kept.
 MIN_SPLIT_S = 4.0
-# Repetition: a phrase over and over, at least so many tokens of it, and at least so many times.
-MIN_REPETITION_TOKENS = 24
-MIN_REPETITIONS = 3
-MAX_PHRASE_TOKENS = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +32,8 @@ class TextQuality:
     repeats_itself: bool
     """The text was cut where it began to repeat itself."""
     no_speech_probability: float
+    repetition_is_spoken: bool = False
+    """The text repeats itself because the audio does."""
 
     @property
     def low_confidence(self) -> bool:
@@ -45,7 +42,8 @@ class TextQuality:
     @property
     def needs_fallback(self) -> bool:
         """Whether the window had better be decoded again."""
-        repetitive = self.compression_ratio > COMPRESSION_RATIO_THRESHOLD
+        compressible = self.compression_ratio > COMPRESSION_RATIO_THRESHOLD
+        repetitive = compressible and not self.repetition_is_spoken
         return self.low_confidence or self.repeats_itself or repetitive
 
     def is_better_than(self, other: TextQuality) -> bool:
@@ -87,33 +85,6 @@ def decide(
     if is_split or no_speech:
         return Decision.DROP_UNCLEAR
     return Decision.SPLIT if duration_s >= MIN_SPLIT_S else Decision.KEEP
-
-
-def repetition_start(text_tokens: Sequence[int]) -> int | None:
-    """Where the text begins to repeat itself to its end, or None.
-
-    Returns:
-        The index after the phrase's first time.
-    """
-    n = len(text_tokens)
-    for period in range(1, min(MAX_PHRASE_TOKENS, n // MIN_REPETITIONS) + 1):
-        if text_tokens[-1] != text_tokens[-1 - period]:
-            continue
-        repeated = period
-        while (
-            repeated < n and text_tokens[n - 1 - repeated] == text_tokens[n - 1 - repeated + period]
-        ):
-            repeated += 1
-        if repeated >= max(MIN_REPETITION_TOKENS, MIN_REPETITIONS * period):
-            return n - repeated + period
-    return None
-
-
-def cut_repetition(tokens: list[int], eot: int) -> list[int]:
-    """The tokens up to where the text, which is what lies below `eot`, begins to repeat itself."""
-    text_at = [n for n, token in enumerate(tokens) if token < eot]
-    start = repetition_start([tokens[n] for n in text_at])
-    return tokens if start is None else tokens[: text_at[start]]
 
 
 def compression_ratio(text: str) -> float:

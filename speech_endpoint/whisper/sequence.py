@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from speech_endpoint.transcript import DecodingScores, Waveform
-from speech_endpoint.whisper.fallback import TEMPERATURES, TextQuality, repetition_start
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform
+from speech_endpoint.whisper.fallback import TEMPERATURES, TextQuality, compression_ratio
 from speech_endpoint.whisper.language_id import LanguagePrior
 from speech_endpoint.whisper.logit_rules import Sampler
+from speech_endpoint.whisper.repetition import SettledText, repetition_start, settle
+from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # Repetition is looked for each time that so many more tokens are written: cheaper than each time.
 REPETITION_CHECK_TOKENS = 8
@@ -77,6 +79,10 @@ class DecodeRequest:
     @property
     def n_samples(self) -> int:
         return sum(part.size for part in self.slices)
+
+    @property
+    def duration_s(self) -> float:
+        return self.n_samples / SAMPLE_RATE_HZ
 
     def waveform(self) -> Waveform:
         """The slices as one."""
@@ -172,6 +178,64 @@ class ActiveSequence:
                 self.repeats_itself = repetition_start(text) is not None
         self.ended = self.ended or self.repeats_itself
         return len(self.tokens) - before
+
+    def written(self, eot: int) -> list[int]:
+        """Its tokens without the end of text."""
+        return self.tokens[:-1] if self.last_token == eot else self.tokens
+
+    def may_go_on(self, eot: int) -> bool:
+        """Whether nothing but repetition has ended it."""
+        return self.repeats_itself and self.last_token != eot and self.free_tokens > 0
+
+    def go_on(self, alignment: torch.Tensor | None, eot: int) -> bool:
+        """Write on if the repetition is spoken; whether it is.
+
+        Args:
+            alignment: as in `DecodeResult`, of the tokens so far.
+            eot: the end of text.
+        """
+        spoken = self._settled(self.tokens, alignment, eot).goes_on
+        self.repeats_itself = self.ended = not spoken
+        return spoken
+
+    def result(self, alignment: torch.Tensor | None, tokenizer: Tokenizer) -> DecodeResult:
+        """What has been written; repetition that nobody speaks is cut.
+
+        Args:
+            alignment: as in `DecodeResult`, of all tokens.
+            tokenizer: the model's.
+        """
+        tokens = self.written(tokenizer.eot)
+        settled = self._settled(tokens, alignment, tokenizer.eot)
+        if self.repeats_itself:
+            tokens = tokens[: settled.n_tokens]
+            alignment = None if alignment is None else alignment[:, : len(tokens) + 1]
+        log_probabilities = tuple(self.log_probabilities[: len(tokens)])
+        quality = TextQuality(
+            # The end of text counts as one of the tokens, as in openai/whisper.
+            mean_log_probability=sum(log_probabilities) / (len(log_probabilities) + 1),
+            compression_ratio=compression_ratio(tokenizer.decode(tokens)),
+            repeats_itself=self.repeats_itself and not settled.is_spoken,
+            no_speech_probability=self.no_speech_probability,
+            repetition_is_spoken=settled.is_spoken,
+        )
+        return DecodeResult(
+            request=self.request,
+            language=self.language,
+            tokens=tuple(tokens),
+            log_probabilities=log_probabilities,
+            quality=quality,
+            temperature=self.temperature,
+            alignment=alignment,
+        )
+
+    def _settled(
+        self, tokens: Sequence[int], alignment: torch.Tensor | None, eot: int
+    ) -> SettledText:
+        # What is decoded again was not to be trusted: over noise, a loop written at a higher
+        # temperature may seem to advance.
+        trusted = alignment if self.temperature_index == 0 else None
+        return settle(tokens, trusted, self.request.duration_s, eot)
 
     def restart(self) -> None:
         """Decode the window anew at the next temperature.

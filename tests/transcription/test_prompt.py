@@ -12,6 +12,7 @@ from paths import MODELS
 from speech_endpoint.transcription.prompt import (
     MAX_PROMPT_CHARACTERS,
     MAX_PROMPT_TOKENS,
+    echoes_prompt,
     encode_prompt,
 )
 from speech_endpoint.whisper.checkpoint import load_checkpoint
@@ -85,3 +86,11 @@ def test_whatever_a_prompt_is_its_tokens_are_text(text: str) -> None:
     tokenizer = tokenizer_of("whisper-base")
     tokens, _ = encode_prompt(text, tokenizer)
     assert all(map(tokenizer.is_text, tokens)) and len(tokens) <= MAX_PROMPT_TOKENS
+
+
+def test_what_the_prompt_says_in_a_row_is_an_echo_and_a_name_of_it_is_not() -> None:
+    prompt = "Glossary: Kubernetes, Grafana, Siobhan, Xerxes Ltd., Zyrtec."
+    assert echoes_prompt(" grafana Siobhan.", prompt)
+    assert echoes_prompt(" Oh, Grafana, Siobhan, Xerxes Ltd. Zyrtec, and so on.", prompt)
+    for heard in ("", " Kubernetes.", " We run Kubernetes for Siobhan.", " Hello."):
+        assert not echoes_prompt(heard, prompt)

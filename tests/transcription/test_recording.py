@@ -19,6 +19,7 @@ from speech_endpoint.transcript import Segment
 from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.sequence import (
+    DecodeOptions,
     DecodeRequest,
     DecodeResult,
     MultilingualWindow,
@@ -236,6 +237,29 @@ def test_a_text_that_repeated_itself_is_kept_as_far_as_it_goes_and_told(
     assert said(decoder.take_final()) == ["thanks"]
     (warning,) = decoder.warnings
     assert "repeated itself" in warning and "10.0 s" in warning
+
+
+def test_a_window_that_echoes_the_prompt_is_decoded_once_more_without_it(
+    tokenizer: Tokenizer,
+) -> None:
+    speech = recording(tokenizer, window((10.0, 15.0))).speech
+    prompt = tuple(tokenizer.encode(" Glossary: Grafana, Siobhan, Zyrtec."))
+    decoder = RecordingDecoder(
+        speech,
+        [window((10.0, 15.0))],
+        30.0,
+        RequestGroup(DecodeOptions(prompt_tokens=prompt)),
+        tokenizer,
+    )
+    (request,) = decoder.requests()
+    assert request.group.options.prompt_tokens == prompt
+    echo = written(tokenizer, [(0.0, " Grafana, Siobhan, Zyrtec.", 5.0)])
+    (again,) = decoder.on_result(decoded(request, echo))
+    assert again.group.options.prompt_tokens == ()
+    assert (again.start_s, duration_s(again)) == (request.start_s, duration_s(request))
+    assert decoder.take_final() == []
+    decoder.on_result(covered(tokenizer, again, "hello"))
+    assert said(decoder.take_final()) == ["hello"]
 
 
 def test_warnings_of_the_request_are_kept(tokenizer: Tokenizer) -> None:

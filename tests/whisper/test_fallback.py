@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from speech_endpoint.whisper.fallback import (
     Decision,
     TextQuality,
     compression_ratio,
     decide,
-    repetition_start,
 )
 
 pytestmark = pytest.mark.pure
@@ -72,18 +69,6 @@ def test_a_text_that_does_not_repeat_itself_is_better_than_a_likelier_one_that_d
     assert GOOD.is_better_than(repeating) and not repeating.is_better_than(GOOD)
     assert GOOD.is_better_than(UNLIKELY) and not UNLIKELY.is_better_than(GOOD)
     assert not GOOD.is_better_than(GOOD)
-
-
-@given(st.lists(st.integers(0, 1000), min_size=1, max_size=12, unique=True), st.integers(0, 20))
-def test_repetition_is_found_and_its_first_time_kept(phrase: list[int], lead: int) -> None:
-    before = [2000 + n for n in range(lead)]
-    assert repetition_start([*before, *phrase * 24]) == lead + len(phrase)
-
-
-@given(st.lists(st.integers(0, 10_000), min_size=1, max_size=200, unique=True))
-def test_text_that_does_not_repeat_itself_has_none(tokens: list[int]) -> None:
-    assert repetition_start(tokens) is None
-    assert repetition_start(tokens[:3] * 2) is None
 
 
 def test_repetition_compresses_and_nothing_does_not() -> None:
