@@ -16,7 +16,11 @@ from speech_endpoint.audio.vad import FRAME_S
 from speech_endpoint.audio.windows import Window
 from speech_endpoint.intervals import Interval
 from speech_endpoint.transcript import Segment
-from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
+from speech_endpoint.transcription.recording import (
+    MAX_EXTRA_PASSES,
+    DetectedSpeech,
+    RecordingDecoder,
+)
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.sequence import (
     DecodeOptions,
@@ -172,15 +176,15 @@ def test_a_second_pass_that_is_not_sure_gives_neither_words_nor_warning(
     assert decoder.warnings == []
 
 
-def test_uncovered_speech_is_decoded_again_twice_at_most(tokenizer: Tokenizer) -> None:
+def test_uncovered_speech_is_decoded_again_so_often_and_no_more(tokenizer: Tokenizer) -> None:
     decoder = recording(tokenizer, window((0.0, 10.0)))
     requests, starts = decoder.requests(), []
     while requests:
         (request,) = requests
         starts.append(request.start_s)
         requests = decoder.on_result(decoded(request, written(tokenizer, [(0.0, " one", 0.5)])))
-    assert starts == pytest.approx([0.0, 0.5, 1.0])
-    assert said(decoder.take_final()) == ["one"] * 3
+    assert starts == pytest.approx([n * 0.5 for n in range(1 + MAX_EXTRA_PASSES)])
+    assert said(decoder.take_final()) == ["one"] * len(starts)
 
 
 def test_a_long_window_of_low_confidence_is_split_and_what_stays_unclear_is_told(
