@@ -84,3 +84,11 @@ def provide_home() -> None:
         getpass.getuser()
     except (KeyError, OSError):
         os.environ["LOGNAME"] = "nobody"
+
+
+def refuse_telemetry() -> None:
+    """Keep onnxruntime from reporting its use: from 1.29 on it does so, unless told otherwise.
+
+    pyannote imports it where it is installed; nobody here uses it.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -21,7 +21,11 @@ import torch
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.diarization.confidence import LocalSpeakers
 from speech_endpoint.diarization.turns import drop_islands, fill_pauses, make_exclusive
-from speech_endpoint.environment import provide_home, provide_temporary_directory
+from speech_endpoint.environment import (
+    provide_home,
+    provide_temporary_directory,
+    refuse_telemetry,
+)
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device, release_memory
 from speech_endpoint.hub import display_name
@@ -118,7 +122,9 @@ class Diarizer:
         # A pipeline of another maker may know no hook.
         has_hook = "hook" in inspect.signature(self._pipeline.apply).parameters
         options = given | ({"hook": local_speakers} if has_hook else {})
-        with self._lock, preserve_tf32():
+        with self._lock, preserve_tf32(), warnings.catch_warnings():
+            # Of fewer speakers than are asked for: the answer says so.
+            warnings.filterwarnings("ignore", message=r"\s*The detected number of speakers")
             output = self._run(samples, options)
         diarization = to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
         return local_speakers.with_confidence(diarization)
@@ -220,6 +226,7 @@ def _load(model: str, token: str | None) -> Pipeline:
     """
     provide_temporary_directory()
     provide_home()
+    refuse_telemetry()
     with warnings.catch_warnings():
         # pyannote's advice on reading files, which it never does here: it gets waveforms.
         warnings.filterwarnings("ignore", message=r"\s*torchcodec is not installed correctly")
