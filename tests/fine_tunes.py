@@ -31,12 +31,16 @@ def edit_json(file: Path, *without: str, **values: Any) -> None:
     write_json(file, {k: v for k, v in content.items() if k not in without} | values)
 
 
+OLDER_FILES = ("vocab.json", "merges.txt", "added_tokens.json")
+
+
 def spell_in_older_files(directory: Path) -> None:
     """Write vocab.json, merges.txt and added_tokens.json, and take tokenizer.json away."""
     tokenizer = json.loads((directory / "tokenizer.json").read_text())
     model, added = tokenizer["model"], tokenizer["added_tokens"]
     pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
     write_json(directory / "vocab.json", model["vocab"])
+    (directory / "merges.txt").unlink(missing_ok=True)
     (directory / "merges.txt").write_text("\n".join(["#version: 0.2", *pairs]) + "\n")
     new = {t["content"]: t["id"] for t in added if t["content"] not in model["vocab"]}
     write_json(directory / "added_tokens.json", new)

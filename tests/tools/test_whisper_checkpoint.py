@@ -93,7 +93,8 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "suppress_ids_begin": [FIRST_SPECIAL],
     }
     (source / "config.json").write_text(json.dumps(config))
-    (source / "tokenizer.json").write_text(json.dumps({"added_tokens": tokens}))
+    tokenizer = {"model": {"vocab": {"a": 0}, "merges": [["a", "b"]]}, "added_tokens": tokens}
+    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
     convert_whisper(file_of(network()), source, out)
     return out
 

@@ -174,7 +174,8 @@ def _add_timestamps(tokenizer: dict[str, Any]) -> None:
 
 
 def _write_tokenizer(tokenizer: dict[str, Any], out: Path) -> None:
-    """Write what `AutoTokenizer` reads, in transformers 4.51 as in 5.
+    """Write what `AutoTokenizer` reads, in transformers 4.51 as in 5, and the older files too, as
+    openai's checkpoints on the Hub have them.
 
     transformers' own writers do not: 4.51 cannot read what 5 saves.
     """
@@ -185,6 +186,15 @@ def _write_tokenizer(tokenizer: dict[str, Any], out: Path) -> None:
         "model_max_length": 1024, "return_attention_mask": False,
         **dict.fromkeys(roles, END_OF_TEXT), "additional_special_tokens": special,
     }  # fmt: skip
-    for name, content in (("tokenizer.json", tokenizer), ("tokenizer_config.json", config)):
+    vocabulary, merges = tokenizer["model"]["vocab"], tokenizer["model"]["merges"]
+    tokens = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
+    files = {
+        "tokenizer.json": tokenizer, "tokenizer_config.json": config, "vocab.json": vocabulary,
+        "added_tokens.json": {name: i for name, i in tokens.items() if name not in vocabulary},
+    }  # fmt: skip
+    for name, content in files.items():
         text = json.dumps(content, ensure_ascii=False) + "\n"
         (out / name).write_text(text, encoding="utf-8")
+    pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in merges]
+    lines = "\n".join(["#version: 0.2", *pairs]) + "\n"
+    (out / "merges.txt").write_text(lines, encoding="utf-8")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from fine_tunes import (
+    OLDER_FILES,
     MakesDirectory,
     edit_json,
     linked,
@@ -125,7 +126,8 @@ def test_text_is_encoded_as_transformers_does(name: str) -> None:
 def test_what_transformers_5_saves_is_read_by_every_version(
     base: Path, published: Checkpoint
 ) -> None:
-    (base / "preprocessor_config.json").unlink()
+    for name in ("preprocessor_config.json", *OLDER_FILES):
+        (base / name).unlink(missing_ok=True)
     write_json(base / "processor_config.json", {"feature_extractor": {"feature_size": 80}})
     edit_json(base / "tokenizer_config.json", extra_special_tokens=["<|en|>"], backend="tokenizers")
     edit_json(base / "config.json", dtype="float32")
@@ -292,7 +294,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "pointer": (pointer, r"model.safetensors is a Git LFS pointer"),
     "adapter": (only_adapter, r"adapter without its base model 'openai/whisper-x'; merge"),
     "no tokenizer": (
-        lambda d: (d / "tokenizer.json").unlink(),
+        lambda d: [(d / n).unlink(missing_ok=True) for n in ("tokenizer.json", *OLDER_FILES)],
         r"the tokenizer is missing; copy tokenizer.json",
     ),
     "damaged tokenizer": (
