@@ -17,6 +17,7 @@ import torch
 
 from benchmarks import corpus, run
 from benchmarks.systems import DIARIZATION_MODEL
+from speech_endpoint.diarization.campplus import FinalLayer
 from speech_endpoint.diarization.embedding import SpeakerEmbedder
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
@@ -82,7 +83,9 @@ def main() -> None:
     embedder = SpeakerEmbedder(Path(DIARIZATION_MODEL) / "embedding" / "model.safetensors")
     published = [row(embedder, clips, seconds) for seconds in SECONDS]
     # As packages do that copy the network from others: half of each embedding is lost.
-    embedder.network.xvector["dense"].nonlinear.append(torch.nn.ReLU())
+    last = embedder.network.xvector["dense"]
+    assert isinstance(last, FinalLayer)
+    last.nonlinear.append(torch.nn.ReLU())
     clipped = [row(embedder, clips, seconds) for seconds in SECONDS]
     with_relu = [[f"{length}, with a ReLU", *figures] for length, *figures in clipped]
     columns = ["", "voices, stretches", "equal error rate", "at", "one voice", "two voices"]
