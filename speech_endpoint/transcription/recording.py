@@ -12,6 +12,7 @@ from speech_endpoint.audio.vad import Probabilities
 from speech_endpoint.audio.windows import Window, pack_windows
 from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import Segment, Waveform, Word
+from speech_endpoint.transcription.guesses import without_guesses
 from speech_endpoint.transcription.prompt import echoes_prompt
 from speech_endpoint.transcription.word_timing import SpeakingPace, correct_times
 from speech_endpoint.whisper.alignment import timed_words
@@ -183,13 +184,14 @@ class RecordingDecoder:
         """Take the text of a window; requests for the speech that it leaves uncovered."""
         if result.quality.repeats_itself:
             self._warn("a text that repeated itself was cut in the window at {:.1f} s", record)
-        segments = [
-            Segment(
-                tuple(_to_recording_time(word, record.window) for word in words),
-                result.language,
-                result.scores,
-            )
+        written = [
+            [_to_recording_time(word, record.window) for word in words]
             for words in timed_words(result, self.tokenizer)
+        ]
+        segments = [
+            Segment(tuple(words), result.language, result.scores)
+            for words in map(without_guesses, written)
+            if words
         ]
         for segment in segments:
             seconds = self._language_s.get(segment.language, 0.0)
@@ -199,7 +201,7 @@ class RecordingDecoder:
             PlacedWord(word.start, result.request.index, n, word, segment)
             for n, (word, segment) in enumerate(words)
         ]
-        return self._requeue_uncovered(record, [word for word, _ in words])
+        return self._requeue_uncovered(record, [word for words in written for word in words])
 
     def _requeue_uncovered(
         self, record: WindowRecord, words: Sequence[Word]
