@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +11,9 @@ import numpy as np
 import pytest
 import torch
 from paths import DATA, MODELS, PHONE_CALL, REPOSITORY
+
+# Tests import pyannote themselves, which reports that to its makers unless it is told not to before.
+os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 
 
 @pytest.fixture(scope="session")
