@@ -12,7 +12,7 @@ import pytest
 import torch
 from paths import DATA, MODELS, PHONE_CALL, REPOSITORY
 
-# Tests import pyannote themselves, which reports that to its makers unless it is told not to before.
+# Tests import pyannote themselves, which reports to its makers unless it is told not to before.
 os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 
 
