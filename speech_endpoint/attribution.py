@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from speech_endpoint.intervals import Coverage, Interval, simultaneous
+from speech_endpoint.orthography import CLAUSE_ENDS
 from speech_endpoint.transcript import (
     Diarization,
     Segment,
@@ -25,7 +26,8 @@ MIN_OVERLAP_S = 0.1
 """Speakers overlap from here on; shorter overlaps are frame edges of the diarization."""
 EQUAL_S = 1e-9
 """Durations that differ by less are equal."""
-CLAUSE_ENDS = (",", ";", ":", "—", "-", "،", "，", "、", "；", "：")
+BROKEN_OFF = "-"
+"""Ends a word that is not spoken to its end, and so a clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,9 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
 def _same_clause(first: Word, second: Word) -> bool:
     """Whether neither punctuation nor a pause stands between two consecutive words."""
     gap_s = second.start - first.end
-    ends_clause = first.text.rstrip().endswith(CLAUSE_ENDS) or first.ends_sentence_before(second)
+    ends_clause = first.text.rstrip().endswith(
+        (*CLAUSE_ENDS, BROKEN_OFF)
+    ) or first.ends_sentence_before(second)
     return gap_s < MAX_CLAUSE_GAP_S and not ends_clause
 
 

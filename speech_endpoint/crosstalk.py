@@ -13,6 +13,7 @@ from itertools import permutations
 
 import numpy as np
 
+from speech_endpoint.orthography import letters
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform, Word
 from speech_endpoint.utterances import Utterance, utterances
 
@@ -63,7 +64,7 @@ def _is_repeated(utterance: Utterance, said: Sequence[Word]) -> bool:
 
 
 def _letters(word: Word) -> str:
-    return "".join(c for c in word.text.casefold() if c.isalnum()) or word.text.strip()
+    return letters(word.text) or word.text.strip()
 
 
 def _is_weaker(channel: Waveform, other: Waveform, utterance: Utterance) -> bool:

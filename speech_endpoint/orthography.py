@@ -6,12 +6,14 @@ names, and Chinese text holds English ones.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from bisect import bisect_right
 
 # openai/whisper tokenizer.py: punctuation that belongs to the word after it.
 PREPENDED_PUNCTUATION = "\"'“¿([{-"
 SENTENCE_ENDS = (".", "?", "!", "…", "。", "？", "！", "।", "؟", "။", "។", "።")
+CLAUSE_ENDS = (",", ";", ":", "—", "،", "，", "、", "；", "：")
 CLOSING_MARKS = " \"'”’»)]」』"
 
 # Scripts written without spaces between words, by Unicode's blocks: (first, last). Tibetan, whose
@@ -85,6 +87,11 @@ _SENTENCE_STARTERS = _listed(
 )
 _MAX_ORDINAL_DIGITS = 2
 """German and others write ordinals with a full stop; longer numbers are years and amounts."""
+
+
+def letters(text: str) -> str:
+    """A text without blanks, punctuation and upper case."""
+    return re.sub(r"\W", "", text.casefold())
 
 
 def word_starts(text: str) -> set[int]:

@@ -11,6 +11,8 @@ import torch
 from paths import MODELS
 from safetensors.torch import load_file, save_file
 
+from tools.build_models.whisper_checkpoint import write_older_files
+
 
 def linked(name: str, directory: Path, *without: str) -> Path:
     """A model's directory with links to its files, but for those `without` names."""
@@ -37,14 +39,10 @@ OLDER_FILES = ("vocab.json", "merges.txt", "added_tokens.json")
 def spell_in_older_files(directory: Path) -> None:
     """Write vocab.json, merges.txt and added_tokens.json, and take tokenizer.json away."""
     tokenizer = json.loads((directory / "tokenizer.json").read_text())
-    model, added = tokenizer["model"], tokenizer["added_tokens"]
-    pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in model["merges"]]
-    write_json(directory / "vocab.json", model["vocab"])
-    (directory / "merges.txt").unlink(missing_ok=True)
-    (directory / "merges.txt").write_text("\n".join(["#version: 0.2", *pairs]) + "\n")
-    new = {t["content"]: t["id"] for t in added if t["content"] not in model["vocab"]}
-    write_json(directory / "added_tokens.json", new)
-    (directory / "tokenizer.json").unlink()
+    # They may be links to a model's own.
+    for name in ("tokenizer.json", *OLDER_FILES):
+        (directory / name).unlink(missing_ok=True)
+    write_older_files(tokenizer, directory)
 
 
 def read_weights(name: str) -> dict[str, torch.Tensor]:

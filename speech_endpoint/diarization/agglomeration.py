@@ -64,19 +64,14 @@ def cluster_members(
         (sizes > 0) & (_next_distances(merges, sizes.shape[1]) >= SURELY_ANOTHER_DISTANCE)
     )
     is_speaker[: _merges_up_to(ONE_VOICE_DISTANCE, merges)] = False
-    n_merges, smallest = _best_partition(
-        np.where(is_speaker, sizes, 0), target, natural_merges, min_size
-    )
+    speaker_sizes = np.where(is_speaker, sizes, 0)
+    n_merges, smallest = _best_partition(speaker_sizes, target, natural_merges, min_size)
     members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
     for into, absorbed, _ in merges[:n_merges]:
         members[into] = np.concatenate([members[into], members[absorbed]])
         members[absorbed] = members[absorbed][:0]
-    speakers = [
-        indices
-        for group, indices in enumerate(members)
-        if is_speaker[n_merges, group] and len(indices) >= smallest
-    ]
-    speakers = speakers or [max(members, key=len)]
+    is_kept = speaker_sizes[n_merges] >= smallest
+    speakers = [members[group] for group in np.flatnonzero(is_kept)] or [max(members, key=len)]
     return sorted(speakers, key=len, reverse=True)[:max_clusters]
 
 
@@ -181,8 +176,8 @@ def _agglomerate(
         group_numbers: (n,), the group of each.
 
     Returns:
-        The merges, and (merges + 1, groups), the groups' sizes before
-        the first merge and after each.
+        The merges, and (merges + 1, groups), the groups' sizes before the first merge and after
+        each.
     """
     groups = _Groups(vectors, chunks, n_chunks, group_numbers)
     distance_matrix = np.stack([groups.distances(group) for group in range(len(groups))])

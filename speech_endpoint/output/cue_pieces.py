@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from speech_endpoint.orthography import CLAUSE_ENDS
 from speech_endpoint.output.display_text import (
     clusters,
     columns,
@@ -17,7 +18,8 @@ from speech_endpoint.output.display_text import (
 )
 from speech_endpoint.transcript import Word
 
-CLAUSE_ENDS = (",", ";", ":", "—", "–", "،", "؛", "，", "、", "；", "：")
+LINE_ENDS = (*CLAUSE_ENDS, "–", "؛")
+"""Punctuation after which a line ends well."""
 CONJUNCTIONS = frozenset({
     "and", "or", "but", "because", "although", "though", "while", "when", "whether", "unless",
     "until", "since", "which", "who", "that", "where", "und", "oder", "aber", "weil", "obwohl",
@@ -150,7 +152,7 @@ def _text_cost(before: Piece, after: Piece) -> float:
     bare = without_closing_marks(before.text)
     if before.ends_sentence:
         return SENTENCE_COST
-    if bare.endswith(CLAUSE_ENDS):
+    if bare.endswith(LINE_ENDS):
         return CLAUSE_COST
     if not after.is_spaced:
         return WITHIN_CLAUSE_COST

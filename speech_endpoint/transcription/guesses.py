@@ -8,19 +8,13 @@ is unsure of it: of what somebody says audibly it is sure.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
+from speech_endpoint.orthography import letters
 from speech_endpoint.transcript import Word
 
-
-def _letters(text: str) -> str:
-    """A text without blanks, punctuation and upper case."""
-    return re.sub(r"\W", "", text.casefold())
-
-
 STOCK_PHRASES = frozenset(
-    _letters(phrase)
+    letters(phrase)
     for phrase in (
         "Thank you.",
         "Thank you very much.",
@@ -73,4 +67,4 @@ def without_guesses(words: Sequence[Word]) -> list[Word]:
 def _is_guess(sentence: Sequence[Word]) -> bool:
     if min(word.probability for word in sentence) >= MIN_PROBABILITY:
         return False
-    return _letters("".join(word.text for word in sentence)) in STOCK_PHRASES
+    return letters("".join(word.text for word in sentence)) in STOCK_PHRASES

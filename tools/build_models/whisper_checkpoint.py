@@ -186,15 +186,27 @@ def _write_tokenizer(tokenizer: dict[str, Any], out: Path) -> None:
         "model_max_length": 1024, "return_attention_mask": False,
         **dict.fromkeys(roles, END_OF_TEXT), "additional_special_tokens": special,
     }  # fmt: skip
+    _write_json(out / "tokenizer.json", tokenizer)
+    _write_json(out / "tokenizer_config.json", config)
+    write_older_files(tokenizer, out)
+
+
+def write_older_files(tokenizer: dict[str, Any], out: Path) -> None:
+    """Write vocab.json, merges.txt and added_tokens.json.
+
+    Args:
+        tokenizer: the content of a tokenizer.json.
+        out: the directory to write to.
+    """
     vocabulary, merges = tokenizer["model"]["vocab"], tokenizer["model"]["merges"]
     tokens = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
-    files = {
-        "tokenizer.json": tokenizer, "tokenizer_config.json": config, "vocab.json": vocabulary,
-        "added_tokens.json": {name: i for name, i in tokens.items() if name not in vocabulary},
-    }  # fmt: skip
-    for name, content in files.items():
-        text = json.dumps(content, ensure_ascii=False) + "\n"
-        (out / name).write_text(text, encoding="utf-8")
+    added = {name: i for name, i in tokens.items() if name not in vocabulary}
+    _write_json(out / "vocab.json", vocabulary)
+    _write_json(out / "added_tokens.json", added)
     pairs = [pair if isinstance(pair, str) else " ".join(pair) for pair in merges]
     lines = "\n".join(["#version: 0.2", *pairs]) + "\n"
     (out / "merges.txt").write_text(lines, encoding="utf-8")
+
+
+def _write_json(file: Path, content: dict[str, Any]) -> None:
+    file.write_text(json.dumps(content, ensure_ascii=False) + "\n", encoding="utf-8")
