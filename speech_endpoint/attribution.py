@@ -173,9 +173,8 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
 def _same_clause(first: Word, second: Word) -> bool:
     """Whether neither punctuation nor a pause stands between two consecutive words."""
     gap_s = second.start - first.end
-    ends_clause = first.text.rstrip().endswith(
-        (*CLAUSE_ENDS, BROKEN_OFF)
-    ) or first.ends_sentence_before(second)
+    is_marked = first.text.rstrip().endswith((*CLAUSE_ENDS, BROKEN_OFF))
+    ends_clause = is_marked or first.ends_sentence_before(second)
     return gap_s < MAX_CLAUSE_GAP_S and not ends_clause
 
 
