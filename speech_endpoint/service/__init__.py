@@ -1,1 +1,1 @@
-"""One running batch for all callers: what is submitted to it, and what comes back. Knows no HTTP."""
+"""One running batch for all callers: what is submitted to it, what comes back. Knows no HTTP."""
