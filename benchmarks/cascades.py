@@ -55,7 +55,7 @@ class Pyannote:
     def __call__(self, clip: Clip) -> Hypothesis:
         import torch
 
-        from speech_endpoint.diarization.diarizer import to_diarization
+        from speech_endpoint.diarization.whole import to_diarization
 
         waveform = torch.from_numpy(clip.waveform)[None]
         output = self.pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ})

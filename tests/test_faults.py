@@ -10,7 +10,8 @@ import torch
 from paths import AUSTEN, KENNEDY, PHONE_CALL
 
 from speech_endpoint.config import ModelSettings
-from speech_endpoint.diarization.diarizer import Diarizer, smaller_batches
+from speech_endpoint.diarization.diarizer import Diarizer
+from speech_endpoint.diarization.whole import smaller_batches
 from speech_endpoint.errors import OutOfMemory
 from speech_endpoint.pipeline import Request, SpeechPipeline
 from speech_endpoint.transcript import Diarization, Waveform
@@ -56,7 +57,7 @@ class PipelineOfLittleMemory:
 
 def test_smaller_batches_last_as_long_as_they_are_needed() -> None:
     pipeline = PipelineOfLittleMemory(fits=8)
-    with smaller_batches(pipeline):
+    with smaller_batches(pipeline, fewer=4):
         pipeline({})
     assert pipeline.tried == [8]
     assert pipeline.segmentation_batch_size == pipeline.embedding_batch_size == 32

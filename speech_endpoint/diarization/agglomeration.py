@@ -8,6 +8,8 @@ from itertools import product
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
+from speech_endpoint.diarization.limits import SpeakerLimits
+
 # Mean cosine distance (of CAM++ embeddings) up to which two groups are one speaker. From 0.45 to
 # 0.55 the words of the conversations are given alike. In the mean, two voices are 0.94 apart, and
 # two stretches of 2 s of one voice 0.31.
@@ -35,9 +37,7 @@ def cluster_members(
     vectors: np.ndarray,
     chunks: np.ndarray,
     n_chunks: int,
-    exact: int | None,
-    min_clusters: int,
-    max_clusters: int,
+    limits: SpeakerLimits,
 ) -> list[np.ndarray]:
     """Cluster the embeddings of local speakers.
 
@@ -45,9 +45,7 @@ def cluster_members(
         vectors: (n, dimension), unit length.
         chunks: (n,), the chunk of each.
         n_chunks: chunks of the recording.
-        exact: how many clusters are wanted, if known.
-        min_clusters: at least so many are wanted, where `exact` is None.
-        max_clusters: at most so many.
+        limits: how many clusters are wanted.
 
     Returns:
         For each cluster the indices of its vectors, the largest cluster first. Vectors of groups
@@ -59,7 +57,8 @@ def cluster_members(
     min_size = min(MIN_CLUSTER_SIZE, max(1, round(MIN_CLUSTER_SHARE * len(vectors))))
     natural_merges = _merges_up_to(SAME_SPEAKER_DISTANCE, merges)
     natural = int((sizes[natural_merges] >= min_size).sum()) or 1
-    target = exact or max(min_clusters, min(max_clusters, natural))
+    at_most = min(len(vectors), limits.at_most or len(vectors))
+    target = max(min(len(vectors), limits.at_least or 1), min(at_most, natural))
     is_speaker = (sizes >= min_size) | (
         (sizes > 0) & (_next_distances(merges, sizes.shape[1]) >= SURELY_ANOTHER_DISTANCE)
     )
@@ -72,7 +71,7 @@ def cluster_members(
         members[absorbed] = members[absorbed][:0]
     is_kept = speaker_sizes[n_merges] >= smallest
     speakers = [members[group] for group in np.flatnonzero(is_kept)] or [max(members, key=len)]
-    return sorted(speakers, key=len, reverse=True)[:max_clusters]
+    return sorted(speakers, key=len, reverse=True)[:at_most]
 
 
 def _merges_up_to(distance: float, merges: Sequence[Merge]) -> int:

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, pad
 
 from speech_endpoint.diarization.campplus import mean_and_deviation
+from speech_endpoint.diarization.units import Units
 from speech_endpoint.hardware import map_on_threads
 
 # A local speaker is cut where both sides are less similar than this. From 0.42 to 0.5 the words of
@@ -32,6 +33,8 @@ MAX_PAUSE_DISTANCE_S = 0.5
 MIN_PAUSE_S = 0.1
 # More speakers than this in one local speaker of one chunk (10 s) are not told apart.
 MAX_SUBTRACKS = 3
+
+CHUNKS_PER_UNIT = 128
 
 Embed = Callable[[Tensor], Tensor]
 """(n, 2 * channels), means and standard deviations of frame features -> (n, dimension)."""
@@ -53,7 +56,7 @@ def detect_changes(
     hop: int,
     frames_per_s: int,
     embed: Embed,
-) -> list[list[list[SpeakerChange]]]:
+) -> Units[list[list[list[SpeakerChange]]]]:
     """Find where the local speakers of every chunk become other speakers; chunks run in parallel.
 
     Args:
@@ -77,7 +80,12 @@ def detect_changes(
         mask = torch.from_numpy(non_overlapped[chunk]).to(centred)
         return speaker_changes(centred, mask, frames_per_s, embed)
 
-    return map_on_threads(changes_in, range(len(non_overlapped)), features.device)
+    changes = []
+    for first in range(0, len(non_overlapped), CHUNKS_PER_UNIT):
+        unit = range(first, min(first + CHUNKS_PER_UNIT, len(non_overlapped)))
+        changes += map_on_threads(changes_in, unit, features.device)
+        yield
+    return changes
 
 
 def speaker_changes(

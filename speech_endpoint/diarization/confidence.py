@@ -36,20 +36,35 @@ class LocalSpeakers:
     def with_confidence(self, diarization: Diarization) -> Diarization:
         """The diarization, its exclusive turns with the probability that the speaker is right."""
         segmentations, embeddings = (self._found.get(s) for s in ("segmentation", "embeddings"))
-        if segmentations is None or embeddings is None or not diarization.embeddings:
+        if segmentations is None or embeddings is None:
             return diarization
-        window = segmentations.sliding_window
-        margins = turn_margins(
-            diarization.exclusive_turns,
-            similarities(embeddings, diarization.embeddings),
-            np.nan_to_num(segmentations.data),
-            (window.duration, window.step),
-        )
-        turns = [
-            turn if margin is None else replace(turn, confidence=probability(margin))
-            for turn, margin in zip(diarization.exclusive_turns, margins, strict=True)
-        ]
-        return replace(diarization, exclusive_turns=tuple(turns))
+        window, active = segmentations.sliding_window, np.nan_to_num(segmentations.data)
+        return with_confidence(diarization, embeddings, active, (window.duration, window.step))
+
+
+def with_confidence(
+    diarization: Diarization,
+    embeddings: np.ndarray,
+    active: np.ndarray,
+    chunk: tuple[float, float],
+) -> Diarization:
+    """The diarization, its exclusive turns with the probability that the speaker is right.
+
+    Args:
+        diarization: turns, and the embedding of each speaker; as it is where it has none.
+        embeddings: (chunks, local speakers, dimension); NaN where nobody speaks.
+        active: (chunks, frames, local speakers), 0 or 1.
+        chunk: its length, and the time from one to the next, seconds; the first begins at 0.
+    """
+    if not diarization.embeddings:
+        return diarization
+    nearness = similarities(embeddings, diarization.embeddings)
+    margins = turn_margins(diarization.exclusive_turns, nearness, active, chunk)
+    turns = [
+        turn if margin is None else replace(turn, confidence=probability(margin))
+        for turn, margin in zip(diarization.exclusive_turns, margins, strict=True)
+    ]
+    return replace(diarization, exclusive_turns=tuple(turns))
 
 
 def probability(margin: float) -> float:

@@ -1,8 +1,8 @@
-"""Load a diarization pipeline, run it, and turn pyannote's output into the project's types."""
+"""Load a diarization pipeline, and run it in units."""
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 import json
 import logging
 import os
@@ -12,15 +12,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
-from speech_endpoint.diarization.confidence import LocalSpeakers
-from speech_endpoint.diarization.turns import drop_islands, fill_pauses, make_exclusive
+from speech_endpoint.diarization.limits import SpeakerLimits
+from speech_endpoint.diarization.units import Units, finish
 from speech_endpoint.environment import (
     provide_home,
     provide_temporary_directory,
@@ -30,25 +29,34 @@ from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hardware import pick_device, release_memory
 from speech_endpoint.hub import display_name
 from speech_endpoint.memory import is_out_of_memory
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
-
-if TYPE_CHECKING:
-    from pyannote.audio import Pipeline
-    from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
-    from pyannote.core import Annotation
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Waveform
 
 logger = logging.getLogger(__name__)
 
 # Shorter recordings, a few frames of the segmentation, have no turns.
 MIN_DURATION_S = 0.1
-# For pipelines that come with the batch size 1.
-BATCH_SIZE = 32
-BATCH_SIZES = ("segmentation_batch_size", "embedding_batch_size")
-"""The attributes of a pipeline that hold them."""
-# By how much they are divided where memory ran out.
+# By how much batches are smaller where memory ran out.
 FEWER = 4
 BUNDLE_TYPE = "local-speaker-diarization"
 """`type` in the config.json of a bundle that `tools/build_models` wrote."""
+
+
+class DiarizationPipeline(Protocol):
+    """Networks, and what is made of them."""
+
+    def to(self, device: torch.device) -> object:
+        """Move all networks to a device."""
+
+    def diarize(
+        self, waveform: Waveform, limits: SpeakerLimits, fewer: int = 1
+    ) -> Units[Diarization]:
+        """Find who speaks when.
+
+        Args:
+            waveform: (samples,), mono, 16 kHz.
+            limits: of the number of speakers.
+            fewer: batches are of so many times fewer chunks than otherwise.
+        """
 
 
 class Diarizer:
@@ -98,7 +106,7 @@ class Diarizer:
         min_speakers: int | None = None,
         max_speakers: int | None = None,
     ) -> Diarization:
-        """Find who speaks when; calls from several threads run one after another.
+        """Find who speaks when; calls from several threads take turns.
 
         Args:
             waveform: (samples,), mono, 16 kHz.
@@ -109,101 +117,56 @@ class Diarizer:
         Returns:
             Turns and embeddings under the pipeline's own labels; none where nobody speaks.
         """
+        return finish(
+            self.stream(
+                waveform,
+                num_speakers=num_speakers,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
+            )
+        )
+
+    def stream(
+        self,
+        waveform: Waveform,
+        *,
+        num_speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+    ) -> Units[Diarization]:
+        """Find who speaks when, as `__call__` does, in units of at most about half a second.
+
+        Several recordings may be under way, and any may be closed, which frees what it holds. What
+        pyannote or PyTorch set for the whole process is set within a unit only. A pyannote pipeline
+        that is no bundle of `tools/build_models` is one unit.
+        """
         if waveform.size < MIN_DURATION_S * SAMPLE_RATE_HZ:
             return Diarization()
         samples = np.ascontiguousarray(waveform, dtype=np.float32)
-        limits = {
-            "num_speakers": num_speakers,
-            "min_speakers": min_speakers,
-            "max_speakers": max_speakers,
-        }
-        given: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
-        local_speakers = LocalSpeakers()
-        # A pipeline of another maker may know no hook.
-        has_hook = "hook" in inspect.signature(self._pipeline.apply).parameters
-        options = given | ({"hook": local_speakers} if has_hook else {})
-        with self._lock, preserve_tf32(), warnings.catch_warnings():
-            # Of fewer speakers than are asked for: the answer says so.
-            warnings.filterwarnings("ignore", message=r"\s*The detected number of speakers")
-            output = self._run(samples, options)
-        diarization = to_diarization(output, len(samples) / SAMPLE_RATE_HZ)
-        return local_speakers.with_confidence(diarization)
+        limits = SpeakerLimits.of(num_speakers, min_speakers, max_speakers)
+        with contextlib.closing(self._units(samples, limits)) as units:
+            while True:
+                with self._lock, preserve_tf32(), warnings.catch_warnings():
+                    # Of fewer speakers than are asked for: the answer says so.
+                    warnings.filterwarnings("ignore", message=r"\s*The detected number of speakers")
+                    try:
+                        next(units)
+                    except StopIteration as end:
+                        diarization: Diarization = end.value
+                        return diarization
+                yield
 
-    def _run(self, samples: Waveform, options: dict[str, Any]) -> DiarizeOutput | Annotation:
+    def _units(self, samples: Waveform, limits: SpeakerLimits) -> Units[Diarization]:
         """Run the pipeline; where memory runs out, once more with smaller batches."""
-        waveform = torch.from_numpy(samples)[None]
         try:
-            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **options)
+            return (yield from self._pipeline.diarize(samples, limits, fewer=1))
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
             logger.warning("diarization is tried again with smaller batches: %s", error)
         # Not before the error is gone, whose traceback refers to the tensors of the first try.
         release_memory(self._device)
-        with smaller_batches(self._pipeline):
-            return self._pipeline({"waveform": waveform, "sample_rate": SAMPLE_RATE_HZ}, **options)
-
-
-def to_diarization(output: DiarizeOutput | Annotation, duration_s: float) -> Diarization:
-    """Convert a pipeline's output, with turns cut to the recording and exclusive turns in any case.
-
-    Turns go on over short pauses, and exclusive turns that are islands are left out: see `turns`.
-
-    Args:
-        output: pyannote's; a bare Annotation has neither exclusive turns nor embeddings.
-        duration_s: of the recording.
-    """
-    annotation = getattr(output, "speaker_diarization", output)
-    exclusive = getattr(output, "exclusive_speaker_diarization", None)
-    turns = _turns(annotation, duration_s)
-    return Diarization(
-        fill_pauses(turns),
-        drop_islands(make_exclusive(turns) if exclusive is None else _turns(exclusive, duration_s)),
-        _embeddings(annotation.labels(), getattr(output, "speaker_embeddings", None)),
-    )
-
-
-def _turns(annotation: Annotation, duration_s: float) -> tuple[SpeakerTurn, ...]:
-    """The turns of an annotation within 0 to `duration_s`, in order of start and end."""
-    turns = [
-        SpeakerTurn(str(label), max(0.0, float(segment.start)), min(duration_s, float(segment.end)))
-        for segment, _, label in annotation.itertracks(yield_label=True)
-    ]
-    not_empty = (turn for turn in turns if turn.start < turn.end)
-    return tuple(sorted(not_empty, key=lambda turn: (turn.start, turn.end)))
-
-
-def _embeddings(
-    labels: list[Any], centroids: np.ndarray | None
-) -> dict[str, npt.NDArray[np.float32]]:
-    """The embedding of each speaker that has one.
-
-    Args:
-        labels: the speakers, in the order of `centroids`.
-        centroids: (speakers, dimension), if known; pyannote fills with zeros, or NaN, the rows of
-            speakers whom it counted but could not embed. Of another number than the labels, as
-            pipelines of other makers may return them, they cannot be told apart: none is kept.
-    """
-    if centroids is None or len(centroids) != len(labels):
-        return {}
-    return {
-        str(label): centroid.astype(np.float32)
-        for label, centroid in zip(labels, centroids, strict=True)
-        if np.isfinite(centroid).all() and centroid.any()
-    }
-
-
-@contextmanager
-def smaller_batches(pipeline: Pipeline) -> Iterator[None]:
-    """Let a pipeline take fewer chunks at once."""
-    before = {name: getattr(pipeline, name) for name in BATCH_SIZES if hasattr(pipeline, name)}
-    try:
-        for name, size in before.items():
-            setattr(pipeline, name, max(1, size // FEWER))
-        yield
-    finally:
-        for name, size in before.items():
-            setattr(pipeline, name, size)
+        return (yield from self._pipeline.diarize(samples, limits, fewer=FEWER))
 
 
 @contextmanager
@@ -217,7 +180,7 @@ def preserve_tf32() -> Iterator[None]:
         matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
-def _load(model: str, token: str | None) -> Pipeline:
+def _load(model: str, token: str | None) -> DiarizationPipeline:
     """Load a bundle or a pyannote pipeline.
 
     Raises:
@@ -257,19 +220,14 @@ def _is_bundle(directory: Path) -> bool:
     return isinstance(config, dict) and config.get("type") == BUNDLE_TYPE
 
 
-def _load_bundle(directory: Path) -> Pipeline:
-    from speech_endpoint.diarization.bundle import BundledSpeakerDiarization
+def _load_bundle(directory: Path) -> DiarizationPipeline:
+    from speech_endpoint.diarization.bundle import BundledDiarization
 
-    return BundledSpeakerDiarization(directory)
+    return BundledDiarization(directory)
 
 
-def _load_hub(model: str, token: str | None) -> Pipeline:
-    """Load a pyannote pipeline, by its fast form where there is one."""
+def _load_hub(model: str, token: str | None) -> DiarizationPipeline:
     from speech_endpoint.diarization.loading import load_pipeline
-    from speech_endpoint.diarization.pipeline import FastSpeakerDiarization
+    from speech_endpoint.diarization.whole import WholeDiarization
 
-    pipeline = load_pipeline(model, token)
-    for size in BATCH_SIZES:
-        if getattr(pipeline, size, BATCH_SIZE) == 1:
-            setattr(pipeline, size, BATCH_SIZE)
-    return FastSpeakerDiarization.from_pipeline(pipeline)
+    return WholeDiarization(load_pipeline(model, token))

@@ -20,7 +20,8 @@ from speech_endpoint.diarization.campplus import (
     mean_and_deviation,
 )
 from speech_endpoint.diarization.chunks import unfold_chunks
-from speech_endpoint.hardware import balanced_batch_size, has_bfloat16, map_on_threads
+from speech_endpoint.diarization.units import Units, finish, map_in_units
+from speech_endpoint.hardware import balanced_batch_size, has_bfloat16
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
 FBANK_HOP_SAMPLES = SAMPLE_RATE_HZ // 100
@@ -44,10 +45,7 @@ class SpeakerEmbedder:
     network's frame layers once, and `pool` makes an embedding of any set of frames.
     """
 
-    # What pyannote's SpeakerDiarization reads of its embedding model.
     dimension = EMBEDDING_SIZE
-    sample_rate = SAMPLE_RATE_HZ
-    metric = "cosine"
 
     def __init__(self, weights: Path) -> None:
         """Load CAM++ for a CPU.
@@ -84,13 +82,16 @@ class SpeakerEmbedder:
                 f"{len(waveform)} samples are too few to embed a speaker; at least {MIN_SAMPLES}"
                 " are needed"
             )
-        features = self.frame_features(waveform, 0, ceil(len(waveform) / FBANK_HOP_SAMPLES))
+        n_frames = ceil(len(waveform) / FBANK_HOP_SAMPLES)
+        features = finish(self.frame_features(waveform, 0, n_frames))
         mask = np.ones((1, len(features), 1), np.uint8)
         offset = features.mean(dim=0, dtype=torch.float32)
-        embedding = torch.from_numpy(self.pool(features, offset, mask, hop=len(features))[0, 0])
-        return normalize(embedding, dim=0).numpy()
+        pooled = finish(self.pool(features, offset, mask, hop=len(features)))
+        return normalize(torch.from_numpy(pooled[0, 0]), dim=0).numpy()
 
-    def frame_features(self, waveform: Waveform, first: int, count: int) -> Tensor:
+    def frame_features(
+        self, waveform: Waveform, first: int, count: int, fewer: int = 1
+    ) -> Units[Tensor]:
         """Run the network's frame layers, block by block, over a section of a recording.
 
         Args:
@@ -98,6 +99,7 @@ class SpeakerEmbedder:
             first: frame at which the section begins. Sections that begin at whole blocks have the
                 features that the recording has in one section.
             count: frames of the section.
+            fewer: batches are of so many times fewer blocks than otherwise.
 
         Returns:
             (frames, channels) at 50 Hz; `count` of them, fewer where the recording ends.
@@ -108,7 +110,7 @@ class SpeakerEmbedder:
         )
         n_blocks = ceil(min(fbank_frames, 2 * count) / BLOCK_FRAMES)
         padded = _with_context(waveform, start, n_blocks)
-        batch_size = balanced_batch_size(n_blocks, BLOCKS_PER_BATCH)
+        batch_size = balanced_batch_size(n_blocks, BLOCKS_PER_BATCH // fewer)
 
         @torch.inference_mode()
         def features_of_batch(first_block: int) -> Tensor:
@@ -122,7 +124,8 @@ class SpeakerEmbedder:
             without_context = slice(CONTEXT_FRAMES // 2, (CONTEXT_FRAMES + BLOCK_FRAMES) // 2)
             return features[..., without_context].transpose(1, 2).flatten(0, 1)
 
-        batches = map_on_threads(features_of_batch, range(0, n_blocks, batch_size), self.device)
+        first_blocks = range(0, n_blocks, batch_size)
+        batches = yield from map_in_units(features_of_batch, first_blocks, self.device)
         return torch.cat(batches)[: min(count, ceil(fbank_frames / 2))]
 
     def embed_statistics(self, offset: Tensor, statistics: Tensor) -> Tensor:
@@ -137,8 +140,9 @@ class SpeakerEmbedder:
         """
         return self.network.xvector["dense"](statistics + pad(offset, (0, len(offset))))
 
-    @torch.inference_mode()
-    def pool(self, features: Tensor, offset: Tensor, masks: np.ndarray, hop: int) -> np.ndarray:
+    def pool(
+        self, features: Tensor, offset: Tensor, masks: np.ndarray, hop: int
+    ) -> Units[np.ndarray]:
         """Embed each speaker of each chunk from the frames that a mask chooses.
 
         Means and standard deviations come from matrix products of features, squares and masks.
@@ -159,8 +163,10 @@ class SpeakerEmbedder:
             count, size, _ = batch.shape
             section = features[first * hop : (first + count - 1) * hop + size].float() - offset
             embeddings.append(self._pool_batch(section, offset, batch, hop).cpu().numpy())
+            yield
         return np.concatenate(embeddings)
 
+    @torch.inference_mode()
     def _pool_batch(self, section: Tensor, offset: Tensor, masks: Tensor, hop: int) -> Tensor:
         """As `pool` does, for a few chunks and features less `offset`, all at once."""
         n_chunks, size, _ = masks.shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from speech_endpoint.transcript import SpeakerTurn
@@ -14,6 +14,20 @@ MAX_ISLAND_S = 0.6
 """A turn in the middle of others' speech is an island if it is shorter than this."""
 MAX_ISLAND_GAP_S = 0.1
 """Whoever is set off from the others by more than this, as by a pause, is no island."""
+
+
+def within(turns: Iterable[SpeakerTurn], duration_s: float) -> tuple[SpeakerTurn, ...]:
+    """Cut turns to 0 to `duration_s`; those of which something is left, in order of start and end.
+
+    Args:
+        turns: of all speakers, in any order.
+        duration_s: of the recording.
+    """
+    cut = (
+        replace(turn, start=max(0.0, turn.start), end=min(duration_s, turn.end)) for turn in turns
+    )
+    not_empty = (turn for turn in cut if turn.start < turn.end)
+    return tuple(sorted(not_empty, key=lambda turn: (turn.start, turn.end)))
 
 
 def fill_pauses(turns: Sequence[SpeakerTurn]) -> tuple[SpeakerTurn, ...]:

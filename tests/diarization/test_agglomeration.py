@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speech_endpoint.diarization.agglomeration import SAME_SPEAKER_DISTANCE, cluster_members
+from speech_endpoint.diarization.limits import SpeakerLimits
 
 pytestmark = pytest.mark.pure
 
@@ -25,7 +26,7 @@ def alike(co_occur: bool) -> list[np.ndarray]:
     cosine = 1 - SAME_SPEAKER_DISTANCE + 0.05
     directions = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]])
     chunks = np.repeat(np.arange(20), 2) if co_occur else np.arange(40)
-    return cluster_members(np.tile(directions, (20, 1)), chunks, 40, None, 1, 40)
+    return cluster_members(np.tile(directions, (20, 1)), chunks, 40, SpeakerLimits())
 
 
 def test_similar_embeddings_are_one_speaker_unless_they_occur_in_the_same_chunks():
@@ -46,7 +47,7 @@ def test_limits_hold_and_members_are_disjoint(speakers, min_clusters, extra, see
     n = len(vectors)
     low = min(min_clusters, len(set(speakers)))
     high = low + extra
-    members = cluster_members(vectors, np.arange(n), n, low if low == high else None, low, high)
+    members = cluster_members(vectors, np.arange(n), n, SpeakerLimits.of(None, low, high))
     assert low <= len(members) <= high
     indices = np.concatenate(members)
     assert len(np.unique(indices)) == len(indices) and set(indices) <= set(range(n))

@@ -16,6 +16,7 @@ from speech_endpoint.diarization.change_detection import (
     speaker_changes,
     split_at_changes,
 )
+from speech_endpoint.diarization.units import finish
 
 pytestmark = pytest.mark.pure
 
@@ -75,7 +76,7 @@ def test_a_change_is_found_in_every_chunk_that_has_it_inside():
     mask = np.ones((3, CHUNK_FRAMES, 1), np.uint8)
     # The third chunk reaches beyond the recording.
     mask[2, CHUNK_FRAMES:] = 0
-    chunks = detect_changes(features, torch.zeros(8), mask, 50, FRAMES_PER_S, means)
+    chunks = finish(detect_changes(features, torch.zeros(8), mask, 50, FRAMES_PER_S, means))
     assert [[round(change.time_s, 3) for change in chunk[0]] for chunk in chunks] == [
         [6.0],
         [5.0],

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pyannote.core import SlidingWindow, SlidingWindowFeature
 
-from speech_endpoint.diarization.clustering import CoOccurrenceClustering
+from speech_endpoint.diarization.clustering import cluster_columns
+from speech_endpoint.diarization.limits import SpeakerLimits
 
 pytestmark = pytest.mark.pure
 
@@ -24,8 +24,8 @@ def embedding_of(speaker: int, seed: int = 0, noise: float = 0.05) -> np.ndarray
 
 def chunks_of(
     speakers: list[list[int | None]], noise: float = 0.05
-) -> tuple[np.ndarray, SlidingWindowFeature]:
-    """Embeddings and segmentations of chunks in which these speakers talk one after another."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and tracks of chunks in which these speakers talk one after another."""
     n_columns = len(speakers[0])
     embeddings = np.full((len(speakers), n_columns, DIMENSION), np.nan, np.float32)
     active = np.zeros((len(speakers), FRAMES, n_columns), np.uint8)
@@ -35,12 +35,17 @@ def chunks_of(
             if speaker is not None:
                 embeddings[chunk, column] = embedding_of(speaker, chunk * n_columns + column, noise)
                 active[chunk, column * share : (column + 1) * share, column] = 1
-    window = SlidingWindow(start=0, duration=10, step=1)
-    return embeddings, SlidingWindowFeature(active, window)
+    return embeddings, active
 
 
-def cluster(speakers: list[list[int | None]], n_local_speakers: int = 3, **limits) -> np.ndarray:
-    clusters, _, _ = CoOccurrenceClustering(n_local_speakers)(*chunks_of(speakers), **limits)
+def cluster(
+    speakers: list[list[int | None]],
+    n_local_speakers: int = 3,
+    num_clusters: int | None = None,
+    noise: float = 0.05,
+) -> np.ndarray:
+    limits = SpeakerLimits.of(num_clusters, None, None)
+    clusters, _ = cluster_columns(*chunks_of(speakers, noise), n_local_speakers, limits)
     return clusters
 
 
@@ -72,8 +77,8 @@ def test_the_columns_of_a_speaker_do_not_matter():
 
 
 def test_centroids_are_the_mean_directions_of_the_speakers():
-    clusters, similarities, centroids = CoOccurrenceClustering(3)(*chunks_of(TWO_SPEAKERS))
-    assert centroids.shape == (2, DIMENSION) and similarities.shape == (30, 3, 2)
+    clusters, centroids = cluster_columns(*chunks_of(TWO_SPEAKERS), 3, SpeakerLimits())
+    assert centroids.shape == (2, DIMENSION)
     for speaker in (0, 1):
         assert centroids[clusters[speaker, 0]].argmax() == speaker
 
@@ -96,7 +101,7 @@ def test_a_local_speaker_without_a_cluster_of_its_own_is_nobody():
 
 
 def test_a_single_embedding_is_one_speaker():
-    clusters, _, centroids = CoOccurrenceClustering(3)(*chunks_of([[0, None, None]]))
+    clusters, centroids = cluster_columns(*chunks_of([[0, None, None]]), 3, SpeakerLimits())
     assert clusters[0, 0] == 0 and centroids.shape == (1, DIMENSION)
 
 
@@ -116,9 +121,7 @@ def test_the_number_of_speakers_is_respected(count):
 @pytest.mark.parametrize("count", [4, 6, 100])
 def test_no_voice_is_torn_apart_for_the_number_of_speakers(count):
     speakers = [[n % 3, None, None] for n in range(45)]
-    clustering = CoOccurrenceClustering(3)
-    clusters, _, _ = clustering(*chunks_of(speakers, noise=0.12), num_clusters=count)
-    assert same_partition(clusters, speakers)
+    assert same_partition(cluster(speakers, num_clusters=count, noise=0.12), speakers)
 
 
 def test_whoever_says_little_is_found_where_one_more_is_asked_for():

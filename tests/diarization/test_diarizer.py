@@ -1,11 +1,14 @@
-"""The pipeline of models/speaker-diarization on real conversations, and what becomes of outputs."""
+"""The pipeline of models/speaker-diarization on real conversations."""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import json
-from types import SimpleNamespace
+import warnings
+import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -14,12 +17,7 @@ from paths import REPOSITORY
 from pyannote.core import Annotation, Segment, Timeline
 
 from speech_endpoint.config import ModelSettings
-from speech_endpoint.diarization.diarizer import (
-    BUNDLE_TYPE,
-    Diarizer,
-    preserve_tf32,
-    to_diarization,
-)
+from speech_endpoint.diarization.diarizer import BUNDLE_TYPE, Diarizer, preserve_tf32
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
 
@@ -125,6 +123,50 @@ def test_the_threads_of_torch_are_left_as_they_were(diarizer, phone_call):
     assert torch.get_num_threads() == threads
 
 
+def units_of(diarizer: Diarizer, waveform: np.ndarray) -> Iterator[tuple[SpeakerTurn, ...] | None]:
+    """None after each unit, at the end the exclusive turns."""
+    diarization = yield from diarizer.stream(waveform)
+    yield diarization.exclusive_turns
+
+
+def test_two_recordings_in_turn_are_diarized_as_each_by_itself(diarizer, phone_call):
+    whole, excerpt = phone_call.waveform, phone_call.waveform[: 12 * SAMPLE_RATE_HZ]
+    in_turn = list(zip(units_of(diarizer, whole), units_of(diarizer, excerpt), strict=False))
+    assert len(in_turn) > 5
+    assert in_turn[-1][1] == diarizer(excerpt).exclusive_turns
+    *units, found = units_of(diarizer, whole)
+    assert not any(units) and found == diarizer(whole).exclusive_turns
+
+
+def test_between_two_units_the_process_is_as_it_was(diarizer, phone_call, tf32):
+    tf32(True, True)
+    threads, filters = torch.get_num_threads(), list(warnings.filters)
+    for _ in diarizer.stream(phone_call.waveform):
+        assert torch.get_num_threads() == threads
+        assert tf32() == (True, True)
+        assert warnings.filters == filters
+
+
+def test_a_diarization_that_is_given_up_half_way_frees_its_memory(diarizer, phone_call):
+    def tensors() -> int:
+        return sum(torch.is_tensor(each) for each in gc.get_objects())
+
+    waveform = phone_call.waveform.copy()
+    gc.collect()
+    before = tensors()
+    n_units = sum(1 for _ in diarizer.stream(waveform))
+    units = diarizer.stream(waveform)
+    for _ in range(n_units // 2):
+        next(units)
+    held = weakref.ref(waveform)
+    del waveform
+    assert held() is not None and tensors() > before
+    units.close()
+    gc.collect()
+    assert held() is None and tensors() == before
+    assert speakers(diarizer(phone_call.waveform))
+
+
 @pytest.fixture
 def tf32():
     """Whether TF32 is on for matrix products and for cuDNN; both settings are restored."""
@@ -209,56 +251,3 @@ def test_pyannote_reports_its_usage_only_where_that_is_allowed(monkeypatch, tmp_
     from pyannote.audio.telemetry.metrics import is_metrics_enabled
 
     assert is_metrics_enabled() is telemetry
-
-
-def annotation(*turns: tuple[float, float, str]) -> Annotation:
-    result = Annotation()
-    for n, (start, end, speaker) in enumerate(turns):
-        result[Segment(start, end), n] = speaker
-    return result
-
-
-@pytest.mark.pure
-def test_a_bare_annotation_gets_exclusive_turns_within_the_recording():
-    diarization = to_diarization(annotation((1.0, 3.0, "x"), (0.0, 2.0, "z")), duration_s=2.5)
-    assert diarization.turns == (SpeakerTurn("z", 0.0, 2.0), SpeakerTurn("x", 1.0, 2.5))
-    assert diarization.exclusive_turns == (SpeakerTurn("z", 0.0, 1.0), SpeakerTurn("x", 1.0, 2.5))
-    assert diarization.embeddings == {}
-
-
-@pytest.mark.pure
-def test_speakers_keep_the_labels_of_the_pipeline():
-    output = SimpleNamespace(
-        speaker_diarization=annotation((0.0, 1.0, "b"), (1.0, 2.0, "a"), (2.0, 3.0, "c")),
-        exclusive_speaker_diarization=annotation((1.0, 2.0, "a")),
-        speaker_embeddings=np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]]),
-    )
-    diarization = to_diarization(output, duration_s=3.0)
-    assert [turn.speaker for turn in diarization.turns] == ["b", "a", "c"]
-    assert diarization.exclusive_turns == (SpeakerTurn("a", 1.0, 2.0),)
-    assert {name: list(row) for name, row in diarization.embeddings.items()} == {
-        "a": [1, 0],
-        "b": [0, 1],
-    }
-
-
-@pytest.mark.pure
-@pytest.mark.parametrize("unknown", [0.0, np.nan])
-def test_a_speaker_who_was_counted_but_not_embedded_has_no_embedding(unknown):
-    output = SimpleNamespace(
-        speaker_diarization=annotation((0.0, 1.0, "a"), (0.5, 1.0, "b")),
-        speaker_embeddings=np.array([[1.0, 2.0], [unknown, unknown]]),
-    )
-    assert to_diarization(output, duration_s=1.0).embeddings.keys() == {"a"}
-
-
-@pytest.mark.pure
-@pytest.mark.parametrize("rows", [0, 1, 3])
-def test_embeddings_that_are_not_one_for_each_speaker_are_left_out(rows):
-    """As the pipeline of another maker may return them."""
-    output = SimpleNamespace(
-        speaker_diarization=annotation((0.0, 1.0, "a"), (0.5, 1.0, "b")),
-        speaker_embeddings=np.ones((rows, 2)),
-    )
-    diarization = to_diarization(output, duration_s=1.0)
-    assert diarization.embeddings == {} and speakers(diarization) == {"a", "b"}

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from speech_endpoint.diarization.embedding import FRAMES_PER_S, MIN_SAMPLES, SpeakerEmbedder
+from speech_endpoint.diarization.units import finish
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 
@@ -53,19 +54,19 @@ def test_the_shortest_utterance_is_embedded_and_a_shorter_one_refused(embedder, 
 def test_features_of_a_section_are_those_of_the_recording(embedder, phone_call):
     """From the second block on: each block sees the audio on either side of it."""
     waveform, first = phone_call.waveform, 4 * FRAMES_PER_S
-    whole = embedder.frame_features(waveform, 0, len(waveform))
-    section = embedder.frame_features(waveform, first, 8 * FRAMES_PER_S)
+    whole = finish(embedder.frame_features(waveform, 0, len(waveform)))
+    section = finish(embedder.frame_features(waveform, first, 8 * FRAMES_PER_S))
     assert len(section) == 8 * FRAMES_PER_S
     torch.testing.assert_close(section, whole[first : first + len(section)], rtol=0.05, atol=0.05)
 
 
 def test_pooled_embeddings_are_those_of_the_masked_frames_alone(embedder, phone_call):
     waveform = phone_call.waveform[: 12 * SAMPLE_RATE_HZ]
-    features = embedder.frame_features(waveform, 0, 12 * FRAMES_PER_S)
+    features = finish(embedder.frame_features(waveform, 0, 12 * FRAMES_PER_S))
     offset = features.mean(dim=0, dtype=torch.float32)
     masks = np.random.default_rng(0).integers(0, 2, (3, 500, 2)).astype(np.uint8)
     masks[1, :, 1] = 0
-    pooled = embedder.pool(features, offset, masks, hop=FRAMES_PER_S)
+    pooled = finish(embedder.pool(features, offset, masks, hop=FRAMES_PER_S))
     for chunk, speaker in product(range(3), range(2)):
         part = features[chunk * FRAMES_PER_S :][:500].float()
         chosen = part[torch.from_numpy(masks[chunk, : len(part), speaker]).bool()]

@@ -1,4 +1,4 @@
-"""The fast pipelines against pyannote's own, and long recordings section by section."""
+"""The fast form of a pyannote pipeline against pyannote's own."""
 
 from __future__ import annotations
 
@@ -12,32 +12,6 @@ from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 def file_of(waveform: np.ndarray) -> dict[str, object]:
     return {"waveform": torch.from_numpy(waveform)[None], "sample_rate": SAMPLE_RATE_HZ}
-
-
-def difference_by_sections(bundle, waveform: np.ndarray, section_chunks: int) -> float:
-    """The diarization error rate of a recording in sections, measured against it in one."""
-    from pyannote.metrics.diarization import DiarizationErrorRate
-
-    from speech_endpoint.diarization.bundle import BundledSpeakerDiarization
-
-    at_once, in_sections = (
-        pipeline(file_of(waveform)).speaker_diarization
-        for pipeline in (
-            BundledSpeakerDiarization(bundle),
-            BundledSpeakerDiarization(bundle, section_chunks=section_chunks),
-        )
-    )
-    assert len(in_sections.labels()) == len(at_once.labels()) >= 2
-    return DiarizationErrorRate(collar=0.0)(at_once, in_sections)
-
-
-def test_a_call_in_sections_of_four_seconds_is_diarized_as_in_one(diarization_bundle, phone_call):
-    assert difference_by_sections(diarization_bundle, phone_call.waveform, 4) <= 0.005
-
-
-def test_a_conversation_in_sections_is_diarized_as_in_one(diarization_bundle, conversation):
-    waveform = conversation("four_speakers").waveform
-    assert difference_by_sections(diarization_bundle, waveform, 12) <= 0.005
 
 
 def test_frames_once_per_chunk_give_the_embeddings_of_pyannote(diarization_bundle):
