@@ -16,7 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from benchmarks.gpu.models import LARGE_V3, random_checkpoint
 from speech_endpoint.audio.vad import GPU_BLOCK_FRAMES, SileroVAD
 from speech_endpoint.whisper.attention import normalized_attention
-from speech_endpoint.whisper.backends.base import Backend
+from speech_endpoint.whisper.backends.cuda import CudaBackend
 from speech_endpoint.whisper.model.encoder import Encoder
 from speech_endpoint.whisper.model.features import LogMel
 
@@ -43,7 +43,7 @@ def test_log_mel_and_encoder_stay_on_their_device(fake_gpu: FakeTensorMode, held
     """Whether the recording was copied there or not."""
     waveform: Any = np.zeros(5 * 16_000, np.float32)
     waveform = torch.from_numpy(waveform).to(GPU) if held else waveform
-    backend = Backend(GPU, torch.float16)
+    backend = CudaBackend(GPU, torch.float16)
     encoder = Encoder(random_checkpoint(SMALL, torch.device("cpu")), backend)
     features = encoder(LogMel(SMALL.num_mel_bins, GPU)([waveform, waveform[:100]]))
     assert features.shape == (2, 1500, SMALL.d_model)

@@ -8,6 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
@@ -20,6 +22,7 @@ from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.engine import Engine
+from speech_endpoint.whisper.model.features import WINDOW_SAMPLES
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.sequence import DecodeOptions, DecodingStatistics, RequestGroup
 from speech_endpoint.whisper.speculation import DraftModel
@@ -108,6 +111,7 @@ class Transcriber:
         self.vad = SileroVAD(backend.device)
         if backend.warms_up:
             warm_up(self.model, self.draft)
+            self.vad(np.zeros(WINDOW_SAMPLES, np.float32))
 
     def __call__(self, waveform: Waveform, config: InferenceConfig) -> Transcription:
         """Transcribe a waveform, (samples,), float32, 16 kHz.
