@@ -189,7 +189,8 @@ def scripted(
     model: WhisperModel, n_rows: int, max_tokens: int = MAX_TOKENS, right: float = 1.0
 ) -> WhisperModel:
     """A model that writes the script; so much of it, as a draft model may."""
-    table = script(model.tokenizer, n_rows, model.decoder.max_positions, max_tokens)
+    # A captured step may have more rows than there are windows.
+    table = script(model.tokenizer, 2 * n_rows, model.decoder.max_positions, max_tokens)
     wrong = np.random.default_rng(2).random(table.shape) >= right
     table[torch.from_numpy(wrong)] = WRONG
     decoder: Any = ScriptedDecoder(model.decoder, model.tokenizer, table.to(model.backend.device))
