@@ -1,4 +1,4 @@
-# make demo | test | pure | coverage | lint | models | compat-test | bench | accuracy | fuzz | canary | audit
+# make demo | test | pure | coverage | lint | models | compat-test | bench | bench-gpu | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -9,7 +9,7 @@ AUDIT_INSTALLED := .venv-audit/.installed
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test bench accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test bench bench-gpu accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -43,6 +43,10 @@ compat-test: $(BUILT) $(COMPAT_INSTALLED)
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.speed $(ARGS)
+
+# On a machine with a GPU; docs/gpu/README.md says what each line decides. ARGS="speakers" for those.
+bench-gpu: $(BUILT) $(BENCH_INSTALLED)
+	$(PYTHON) -m benchmarks.gpu $(ARGS)
 
 accuracy: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.accuracy $(ARGS)

@@ -18,6 +18,13 @@ INFINITY = ("inf", "+inf", "infinity", "+infinity")
 HINTS = {"device": "auto, cpu, cuda, cuda:0, … (or mps, xpu)"}
 
 
+# PyTorch reads this when it is imported; both its names, of versions before and from 2.9 on.
+# Recordings and batches of all sizes leave a GPU's memory in pieces otherwise.
+ALLOCATOR = ("PYTORCH_CUDA_ALLOC_CONF", "PYTORCH_ALLOC_CONF")
+if not any(name in os.environ for name in ALLOCATOR):
+    os.environ |= dict.fromkeys(ALLOCATOR, "expandable_segments:True")
+
+
 def unquoted(value: str) -> str:
     """A value without the blanks and the one pair of quotes around it."""
     value = value.strip()

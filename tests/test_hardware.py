@@ -20,6 +20,7 @@ from speech_endpoint.hardware import (
     has_bfloat16,
     map_on_threads,
     pick_device,
+    prepare_device,
 )
 
 pytestmark = pytest.mark.pure
@@ -88,6 +89,23 @@ def test_a_device_that_is_not_there_is_said(device: str):
     found = Accelerators(1 if device == "cuda:3" else 0, False, None, "2.9.1", "12.8")
     with pytest.raises(InvalidSettings, match=f"^DEVICE: {device}"):
         pick_device(device, found)
+
+
+def test_a_gpu_computes_float32_in_float32():
+    """What cuDNN rounds to TF32 would be another text and other speakers than a CPU's."""
+    switches = [(torch.backends.cudnn, "allow_tf32"), (torch.backends.cuda.matmul, "allow_tf32")]
+    before = [getattr(*switch) for switch in switches]
+    for switch in switches:
+        setattr(*switch, True)
+    try:
+        prepare_device(CPU)
+        assert all(getattr(*switch) for switch in switches)
+        prepare_device(torch.device("cuda"))
+        assert not any(getattr(*switch) for switch in switches)
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)
+        for switch, value in zip(switches, before, strict=True):
+            setattr(*switch, value)
 
 
 def test_only_devices_that_are_known_have_bfloat16():

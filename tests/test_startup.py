@@ -29,6 +29,29 @@ def test_asr_alone_does_not_import_pyannote() -> None:
     subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, check=True)
 
 
+@pytest.mark.parametrize("chosen", [None, "max_split_size_mb:128"])
+def test_pytorch_is_told_how_to_take_a_gpus_memory_before_it_is_imported(
+    chosen: str | None,
+) -> None:
+    script = (
+        "import os, sys\n"
+        "class Finder:\n"
+        "    def find_spec(name, *_):\n"
+        "        if name == 'torch':\n"
+        "            print(os.environ.get('PYTORCH_CUDA_ALLOC_CONF'))\n"
+        "            os._exit(sys.stdout.flush() or 0)\n"
+        "sys.meta_path.insert(0, Finder)\n"
+        "import handler\n"
+    )
+    name = "PYTORCH_CUDA_ALLOC_CONF"
+    environment = {key: value for key, value in os.environ.items() if "ALLOC_CONF" not in key}
+    environment |= {name: chosen} if chosen else {}
+    told = subprocess.check_output(
+        [sys.executable, "-c", script], cwd=REPOSITORY, env=environment, text=True
+    )
+    assert told.strip() == (chosen or "expandable_segments:True")
+
+
 def test_speakers_need_no_home_and_no_place_for_temporary_files() -> None:
     """As in a container with a read-only root and an unknown user."""
     script = (

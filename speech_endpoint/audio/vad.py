@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 from torch.nn import functional as F
 
 from speech_endpoint.errors import ModelUnavailable
@@ -29,9 +30,12 @@ FRAME_S = FRAME_SAMPLES / SAMPLE_RATE_HZ
 # the frames are classified differently from a single run by SPEECH_THRESHOLD (0.2 % with 16 s).
 ROW_FRAMES = 512
 WARMUP_FRAMES = 64
-# Rows run in blocks of four minutes, so that memory does not grow with the recording.
-BLOCK_FRAMES = 16 * ROW_FRAMES
-BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
+# Rows run in blocks of four minutes, so that memory does not grow with the recording; on a GPU of
+# half an hour: 576 steps of the LSTM take as long for 128 rows as for one.
+BLOCK_FRAMES, GPU_BLOCK_FRAMES = 16 * ROW_FRAMES, 128 * ROW_FRAMES
+# Frames whose spectra are computed together: those of a block on a CPU.
+FEATURE_FRAMES = BLOCK_FRAMES + WARMUP_FRAMES
+CPU = torch.device("cpu")
 
 # Speech begins at the first probability and ends below the second: Silero's own hysteresis.
 SPEECH_THRESHOLD = 0.5
@@ -45,10 +49,13 @@ Probabilities = npt.NDArray[np.float32]
 
 
 class SileroVAD:
-    """Voice activity detection on the CPU."""
+    """Voice activity detection."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device = CPU) -> None:
         """
+        Args:
+            device: where it runs.
+
         Raises:
             ModelUnavailable: the package silero-vad is not installed.
         """
@@ -58,54 +65,67 @@ class SileroVAD:
                 "voice activity detection needs the package silero-vad (see requirements.txt)"
             )
         package = Path(spec.submodule_search_locations[0])
-        self.weights = load_file(package / "data" / "silero_vad_16k.safetensors")
-        self.lstm = torch.nn.LSTM(128, 128, batch_first=True)
+        weights = load_file(package / "data" / "silero_vad_16k.safetensors")
+        self.device = device
+        self.weights = {name: weight.to(device) for name, weight in weights.items()}
+        self.block_frames = BLOCK_FRAMES if device.type == "cpu" else GPU_BLOCK_FRAMES
+        self.lstm = torch.nn.LSTM(128, 128, batch_first=True, device=device)
         self.lstm.load_state_dict(
             {
-                f"{name}_l0": self.weights[f"lstm_cell.{name}"]
+                f"{name}_l0": weights[f"lstm_cell.{name}"]
                 for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
             }
         )
 
     @torch.inference_mode()
-    def __call__(self, waveform: Waveform) -> Probabilities:
+    def __call__(self, waveform: Waveform | Tensor) -> Probabilities:
         """The probability of speech in each frame of a waveform.
 
         Args:
-            waveform: (samples,); the last frame is filled up with silence.
+            waveform: (samples,), on any device; the last frame is filled up with silence.
 
         Returns:
             (ceil(samples / FRAME_SAMPLES),).
         """
-        if waveform.size == 0:
+        samples = torch.as_tensor(waveform)
+        if not len(samples):
             return np.zeros(0, np.float32)
-        samples = torch.from_numpy(waveform)
-        first_samples = range(0, len(samples), BLOCK_SAMPLES)
-        return torch.cat([self._block(samples, first) for first in first_samples]).numpy()
+        firsts = range(0, len(samples), self.block_frames * FRAME_SAMPLES)
+        return torch.cat([self._block(samples, first) for first in firsts]).cpu().numpy()
 
-    def _block(self, samples: torch.Tensor, first_sample: int) -> torch.Tensor:
+    def _block(self, samples: Tensor, first_sample: int) -> Tensor:
         """The probabilities of the frames of one block, which begins at `first_sample`."""
         warmup_frames = WARMUP_FRAMES if first_sample else 0
-        features = self._features(
-            _frames(
-                samples[: first_sample + BLOCK_SAMPLES],
-                first_sample - warmup_frames * FRAME_SAMPLES,
-            )
+        frames = _frames(
+            samples[: first_sample + self.block_frames * FRAME_SAMPLES],
+            first_sample - warmup_frames * FRAME_SAMPLES,
+            self.device,
         )
-        n_frames = len(features) - warmup_frames
-        padding = (WARMUP_FRAMES - warmup_frames, _missing(n_frames, ROW_FRAMES))
-        # Consecutive rows overlap by the warm-up.
-        rows = F.pad(features, (0, 0, *padding)).unfold(0, WARMUP_FRAMES + ROW_FRAMES, ROW_FRAMES)
-        hidden, _ = self.lstm(rows.transpose(1, 2))
-        hidden = hidden[:, WARMUP_FRAMES:].flatten(0, 1)[:n_frames]
-        if not warmup_frames:
-            # A recording begins with the LSTM's zero state, not with a warm-up of zeros.
-            first_row, _ = self.lstm(features[None, :ROW_FRAMES])
-            hidden = torch.cat([first_row[0], hidden[ROW_FRAMES:]])
+        features = torch.cat([self._features(part) for part in frames.split(FEATURE_FRAMES)])
+        hidden = self._hidden(features) if first_sample else self._first_hidden(features)
         output = self.weights["final_conv.weight"].view(-1)
         return torch.sigmoid(F.relu(hidden) @ output + self.weights["final_conv.bias"])
 
-    def _features(self, frames: torch.Tensor) -> torch.Tensor:
+    def _hidden(self, features: Tensor) -> Tensor:
+        """The LSTM over WARMUP_FRAMES and more, (frames, 128); without those, the same shape."""
+        n_frames = len(features) - WARMUP_FRAMES
+        hidden, _ = self.lstm(_rows(features))
+        return hidden[:, WARMUP_FRAMES:].flatten(0, 1)[:n_frames]
+
+    def _first_hidden(self, features: Tensor) -> Tensor:
+        """As `_hidden`, from a recording's beginning: with the LSTM's zero state, no warm-up."""
+        n_frames = len(features)
+        if n_frames <= ROW_FRAMES:
+            return self.lstm(features[None])[0][0]
+        # The first row is as long as the others, so that one call computes all.
+        n_missing = max(0, WARMUP_FRAMES + ROW_FRAMES - n_frames)
+        first = F.pad(features[: WARMUP_FRAMES + ROW_FRAMES], (0, 0, 0, n_missing))
+        rows = torch.cat([first[None], _rows(features[ROW_FRAMES - WARMUP_FRAMES :])])
+        hidden, _ = self.lstm(rows)
+        others = hidden[1:, WARMUP_FRAMES:].flatten(0, 1)
+        return torch.cat([hidden[0, :ROW_FRAMES], others])[:n_frames]
+
+    def _features(self, frames: Tensor) -> Tensor:
         """The encoder: (frames, CONTEXT_SAMPLES + FRAME_SAMPLES) to (frames, 128)."""
         w = self.weights
         x = F.pad(frames[:, None], (0, CONTEXT_SAMPLES), mode="reflect")
@@ -118,13 +138,27 @@ class SileroVAD:
         return x.squeeze(-1)
 
 
-def _frames(samples: torch.Tensor, first_sample: int) -> torch.Tensor:
+def _rows(features: Tensor) -> Tensor:
+    """Rows of WARMUP_FRAMES + ROW_FRAMES, of which the next repeats the last WARMUP_FRAMES.
+
+    Args:
+        features: (frames, 128), WARMUP_FRAMES of them before the first that count.
+
+    Returns:
+        (rows, WARMUP_FRAMES + ROW_FRAMES, 128); the last is filled up with zeros.
+    """
+    missing = _missing(len(features) - WARMUP_FRAMES, ROW_FRAMES)
+    rows = F.pad(features, (0, 0, 0, missing)).unfold(0, WARMUP_FRAMES + ROW_FRAMES, ROW_FRAMES)
+    return rows.transpose(1, 2)
+
+
+def _frames(samples: Tensor, first_sample: int, device: torch.device) -> Tensor:
     """Every frame from `first_sample` on behind its context: (frames, CONTEXT + FRAME_SAMPLES)."""
     start = first_sample - CONTEXT_SAMPLES
     # Silence stands before the first sample and fills up the last frame.
     before = max(0, -start)
     after = _missing(len(samples) - first_sample, FRAME_SAMPLES)
-    padded = F.pad(samples[max(0, start) :], (before, after))
+    padded = F.pad(samples[max(0, start) :].to(device), (before, after))
     return padded.unfold(0, CONTEXT_SAMPLES + FRAME_SAMPLES, FRAME_SAMPLES)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from speech_endpoint.audio.vad import FRAME_S, Probabilities
 from speech_endpoint.intervals import Interval
@@ -26,6 +28,9 @@ PAUSE_PROBABILITY = 0.2
 MIN_REST_S = 1.0
 
 
+Samples = TypeVar("Samples", Waveform, Tensor, Waveform | Tensor)
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """Spans of a recording, joined and decoded as one."""
@@ -37,7 +42,7 @@ class Window:
     def duration_s(self) -> float:
         return _duration_s(self.spans)
 
-    def slices(self, waveform: Waveform) -> tuple[Waveform, ...]:
+    def slices(self, waveform: Samples) -> tuple[Samples, ...]:
         """The samples of each span: views of `waveform`, (samples,)."""
         return tuple(
             waveform[round(span.start * SAMPLE_RATE_HZ) : round(span.end * SAMPLE_RATE_HZ)]

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from torch import Tensor
+
 from speech_endpoint.audio.vad import Probabilities
 from speech_endpoint.audio.windows import Window, pack_windows
 from speech_endpoint.intervals import Interval, subtract
@@ -38,7 +40,8 @@ MAX_WORD_COVERAGE_S = 1.0
 class DetectedSpeech:
     """A recording, and where there is speech in it."""
 
-    waveform: Waveform
+    waveform: Waveform | Tensor
+    """(samples,), on the host or where the model is."""
     probabilities: Probabilities
     """Of speech, in each frame of voice activity detection."""
     segments: Sequence[Interval]

@@ -8,6 +8,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import numpy as np
+
 from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
@@ -20,14 +22,20 @@ from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.engine import Engine
+from speech_endpoint.whisper.model.features import WINDOW_SAMPLES
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.sequence import DecodeOptions, DecodingStatistics, RequestGroup
 from speech_endpoint.whisper.speculation import DraftModel
+from speech_endpoint.whisper.warm_up import warm_up
 
 # Where segments are awaited, so many windows are decoded alone until a segment has left; the others
 # then join. Of a recording of ten windows the first segment leaves after 27 % of the time that the
 # whole takes otherwise, and the last 7 % later.
 HEAD_START_WINDOWS = 2
+
+# What a diarization pipeline takes of a GPU for its batches; it makes them smaller where that is
+# not there.
+DIARIZATION_BYTES = 4 * 2**30
 
 Result = TypeVar("Result")
 
@@ -77,7 +85,12 @@ class Transcriber:
         Raises:
             ModelUnavailable: a model cannot be loaded, or the assistant cannot draft for the other.
         """
-        backend = choose_backend(settings.device, settings.dtype, settings.quantization)
+        backend = choose_backend(
+            settings.device,
+            settings.dtype,
+            settings.quantization,
+            beside_bytes=DIARIZATION_BYTES if settings.diarization_model else 0,
+        )
         logger.info(
             "Whisper runs on %s in %s", describe_device(backend.device), backend.number_formats
         )
@@ -95,7 +108,10 @@ class Transcriber:
                 if self.draft.shares_encoder
                 else f"has an encoder of its own, {self.draft.encoder_cost:.0%} of the model's",
             )
-        self.vad = SileroVAD()
+        self.vad = SileroVAD(backend.device)
+        if backend.warms_up:
+            warm_up(self.model, self.draft)
+            self.vad(np.zeros(WINDOW_SAMPLES, np.float32))
 
     def __call__(self, waveform: Waveform, config: InferenceConfig) -> Transcription:
         """Transcribe a waveform, (samples,), float32, 16 kHz.
@@ -142,14 +158,15 @@ class Transcriber:
         """
         self.check(config)
         duration_s = waveform.size / SAMPLE_RATE_HZ
-        probabilities = self.vad(waveform)
+        samples = self.model.backend.hold(waveform)
+        probabilities = self.vad(samples)
         segments = speech_segments(probabilities, duration_s)
         windows = pack_windows(
             pad_segments(segments, duration_s), probabilities, config.chunk_length_s
         )
         options, warnings = self._options(config)
         return RecordingDecoder(
-            DetectedSpeech(waveform, probabilities, segments),
+            DetectedSpeech(samples, probabilities, segments),
             windows,
             config.chunk_length_s,
             RequestGroup(options),

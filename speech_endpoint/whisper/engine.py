@@ -269,7 +269,7 @@ class Batch:
         sequence = self.sequences[row]
         first = len(sequence.initial_tokens) - 1
         last = first + len(sequence.written(self.model.tokenizer.eot)) + 1
-        return self.model.decoder.alignment(self.cache, row, first, last).cpu()
+        return self.model.decoder.alignment(self.cache, row, first, last)
 
     def _release(self, row: int) -> None:
         """Free a slot; the last sequence moves to it, so that the used slots come first."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform
@@ -71,22 +70,23 @@ class DecodeRequest:
     """Which of the group's windows it is; the caller's."""
     start_s: float
     """Where it begins in its recording: a group's windows are taken in this order."""
-    slices: tuple[Waveform, ...]
-    """Its samples in order, at most 30 s. Views of a recording cost nothing to keep."""
+    slices: tuple[Waveform | torch.Tensor, ...]
+    """Its samples in order, at most 30 s. Views of a recording, on the host or on the model's
+    device, cost nothing to keep."""
     fallback: bool = True
     """Whether text that is not to be trusted is decoded again at higher temperatures."""
 
     @property
     def n_samples(self) -> int:
-        return sum(part.size for part in self.slices)
+        return sum(len(part) for part in self.slices)
 
     @property
     def duration_s(self) -> float:
         return self.n_samples / SAMPLE_RATE_HZ
 
-    def waveform(self) -> Waveform:
-        """The slices as one."""
-        return np.concatenate(self.slices)
+    def waveform(self) -> torch.Tensor:
+        """The slices as one, where they are."""
+        return torch.cat([torch.as_tensor(part) for part in self.slices])
 
 
 @dataclass(frozen=True, slots=True)

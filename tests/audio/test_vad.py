@@ -17,7 +17,6 @@ from hypothesis import given
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.audio.vad import (
     BLOCK_FRAMES,
-    BLOCK_SAMPLES,
     FRAME_S,
     FRAME_SAMPLES,
     MIN_SILENCE_S,
@@ -35,6 +34,7 @@ from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
 pytestmark = pytest.mark.core
+BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
 
 
 @st.composite

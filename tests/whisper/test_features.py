@@ -8,6 +8,7 @@ import torch
 from transformers import WhisperFeatureExtractor
 
 from speech_endpoint.whisper.model.features import LogMel
+from speech_endpoint.whisper.sequence import DecodeRequest, RequestGroup
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
 
@@ -32,3 +33,17 @@ def test_each_waveform_has_a_floor_of_its_own() -> None:
     random = np.random.default_rng(0)
     loud, quiet = (random.normal(0, scale, 16_000).astype(np.float32) for scale in (0.5, 0.0005))
     torch.testing.assert_close(log_mel([loud, quiet])[1:], log_mel([quiet]))
+
+
+def test_a_recording_on_the_device_has_the_features_of_one_on_the_host() -> None:
+    """A request's slices may be views of either, and are read as one window."""
+    waveform = np.random.default_rng(0).normal(0, 0.1, 40_000).astype(np.float32)
+    held = torch.from_numpy(waveform)
+    cuts = (slice(100, 20_000), slice(30_000, 40_000))
+    requests = [
+        DecodeRequest(RequestGroup(), 0, 0.0, tuple(samples[cut] for cut in cuts))
+        for samples in (waveform, held)
+    ]
+    on_host, on_device = (LogMel(80, held.device)([each.waveform()]) for each in requests)
+    assert torch.equal(on_host, on_device)
+    assert [each.duration_s for each in requests] == [29_900 / 16_000] * 2

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from speech_endpoint.hardware import release_memory
 from speech_endpoint.memory import n_that_fit
+from speech_endpoint.transcript import Waveform
 
 
 class Linear(Protocol):
@@ -38,6 +39,8 @@ class Backend:
     """Windows that the encoder takes at once, of those that are admitted together."""
     reserved_bytes = 2 * 2**30
     """Memory that slots leave free, for everything else that decoding takes."""
+    warms_up = False
+    """Whether kernels are loaded when they are first used, for which no caller should wait."""
     drafting_scales_with_rows = False
     """Whether a draft takes its time row by row: a probe with few rows then tells only of those."""
 
@@ -56,6 +59,10 @@ class Backend:
     def slots_that_fit(self, n_slots: int, slot_bytes: int) -> int:
         """How many of `n_slots` slots of a cache there is memory for, at least one."""
         return n_that_fit(n_slots, slot_bytes, self.free_bytes(), self.reserved_bytes)
+
+    def hold(self, waveform: Waveform) -> Waveform | Tensor:
+        """A recording, (samples,), where its windows are read from: on the host, or copied."""
+        return waveform
 
     def release_memory(self) -> None:
         """Give back what is kept for later tensors, after memory has run out."""

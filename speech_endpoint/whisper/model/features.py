@@ -29,11 +29,16 @@ class LogMel:
         self.filters = torch.from_numpy(filters.copy()).to(device)
         self.hann = torch.hann_window(N_FFT, device=device)
 
-    def __call__(self, waveforms: Sequence[Waveform]) -> Tensor:
-        """Log-mel spectrograms, (windows, mels, 3000), float32, padded with silence to 30 s."""
-        padded = torch.zeros(len(waveforms), WINDOW_SAMPLES)
-        for row, waveform in zip(padded, waveforms, strict=True):
-            row[: waveform.size] = torch.from_numpy(waveform[:WINDOW_SAMPLES])
+    def __call__(self, waveforms: Sequence[Waveform | Tensor]) -> Tensor:
+        """Log-mel spectrograms, (windows, mels, 3000), float32, padded with silence to 30 s.
+
+        Args:
+            waveforms: each (samples,); all on the host, or all on the device.
+        """
+        parts = [torch.as_tensor(waveform)[:WINDOW_SAMPLES] for waveform in waveforms]
+        padded = torch.zeros(len(parts), WINDOW_SAMPLES, device=parts[0].device)
+        for row, part in zip(padded, parts, strict=True):
+            row[: len(part)] = part
         samples = padded.to(self.hann.device)
         spectrum = torch.stft(samples, N_FFT, HOP_SAMPLES, window=self.hann, return_complex=True)
         power = torch.view_as_real(spectrum[..., :-1]).square().sum(dim=-1)

@@ -35,10 +35,14 @@ class WhisperModel:
             encoder: another model's, where both are the same; None builds one.
         """
         tokenizer = Tokenizer(checkpoint)
+        encoder = encoder or Encoder(checkpoint, backend)
+        decoder = Decoder(checkpoint, backend)
+        # Of the float32 forms that weights had for a moment.
+        backend.release_memory()
         return cls(
             log_mel=LogMel(checkpoint.config.num_mel_bins, backend.device),
-            encoder=encoder or Encoder(checkpoint, backend),
-            decoder=Decoder(checkpoint, backend),
+            encoder=encoder,
+            decoder=decoder,
             tokenizer=tokenizer,
             rules=LogitRules(tokenizer, backend.device),
         )
