@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.intervals import Interval, merge
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+from speech_endpoint.units import Units, finish
 
 # Silero's own input: a frame of 32 ms, and 4 ms of what came before it.
 FRAME_SAMPLES = 512
@@ -67,9 +68,12 @@ class SileroVAD:
             }
         )
 
-    @torch.inference_mode()
     def __call__(self, waveform: Waveform) -> Probabilities:
-        """The probability of speech in each frame of a waveform.
+        """The probability of speech in each frame of a waveform; see `stream`."""
+        return finish(self.stream(waveform))
+
+    def stream(self, waveform: Waveform) -> Units[Probabilities]:
+        """The probability of speech in each frame of a waveform; a unit is four minutes of it.
 
         Args:
             waveform: (samples,); the last frame is filled up with silence.
@@ -80,9 +84,14 @@ class SileroVAD:
         if waveform.size == 0:
             return np.zeros(0, np.float32)
         samples = torch.from_numpy(waveform)
-        first_samples = range(0, len(samples), BLOCK_SAMPLES)
-        return torch.cat([self._block(samples, first) for first in first_samples]).numpy()
+        blocks: list[torch.Tensor] = []
+        for first in range(0, len(samples), BLOCK_SAMPLES):
+            if blocks:
+                yield
+            blocks.append(self._block(samples, first))
+        return torch.cat(blocks).numpy()
 
+    @torch.inference_mode()
     def _block(self, samples: torch.Tensor, first_sample: int) -> torch.Tensor:
         """The probabilities of the frames of one block, which begins at `first_sample`."""
         warmup_frames = WARMUP_FRAMES if first_sample else 0

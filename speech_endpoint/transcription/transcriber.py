@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
@@ -16,12 +15,18 @@ from speech_endpoint.hardware import describe_device
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform
 from speech_endpoint.transcription.prompt import encode_prompt
 from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
+from speech_endpoint.units import Units, finish
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.engine import Engine
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import DecodeOptions, DecodingStatistics, RequestGroup
+from speech_endpoint.whisper.sequence import (
+    Caller,
+    DecodeOptions,
+    DecodingStatistics,
+    RequestGroup,
+)
 from speech_endpoint.whisper.speculation import DraftModel
 
 # Where segments are awaited, so many windows are decoded alone until a segment has left; the others
@@ -29,19 +34,7 @@ from speech_endpoint.whisper.speculation import DraftModel
 # whole takes otherwise, and the last 7 % later.
 HEAD_START_WINDOWS = 2
 
-Result = TypeVar("Result")
-
 logger = logging.getLogger(__name__)
-
-
-def drain(stream: Generator[Any, None, Result]) -> Result:
-    """Run a generator to its end, for what it returns."""
-    while True:
-        try:
-            next(stream)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 @dataclass(frozen=True)
@@ -56,6 +49,19 @@ class Transcription:
     vad_s: float
     """Time that voice activity detection took, and cutting windows by it."""
     statistics: DecodingStatistics
+
+    @classmethod
+    def of(
+        cls, recording: RecordingDecoder, segments: Sequence[Segment], vad_s: float
+    ) -> Transcription:
+        """Of a recording all of whose windows are decoded, and its segments."""
+        return cls(
+            segments=tuple(segments),
+            language=recording.language,
+            warnings=tuple(recording.warnings),
+            vad_s=vad_s,
+            statistics=recording.group.statistics,
+        )
 
 
 class Transcriber:
@@ -103,7 +109,7 @@ class Transcriber:
         Raises:
             InvalidRequest: a parameter that this model cannot serve.
         """
-        return drain(self.stream(waveform, config, early=False))
+        return finish(self.stream(waveform, config, early=False))
 
     def stream(
         self, waveform: Waveform, config: InferenceConfig, *, early: bool = True
@@ -120,29 +126,30 @@ class Transcriber:
             InvalidRequest: a parameter that this model cannot serve.
         """
         started = time.perf_counter()
-        recording = self.open(waveform, config)
+        recording = finish(self.open(waveform, config))
         vad_s = time.perf_counter() - started
         segments: list[Segment] = []
         for segment in self._decode(recording, config, early):
             segments.append(segment)
             yield segment
-        return Transcription(
-            segments=tuple(segments),
-            language=recording.language,
-            warnings=tuple(recording.warnings),
-            vad_s=vad_s,
-            statistics=recording.group.statistics,
-        )
+        return Transcription.of(recording, segments, vad_s)
 
-    def open(self, waveform: Waveform, config: InferenceConfig) -> RecordingDecoder:
+    def open(
+        self, waveform: Waveform, config: InferenceConfig, caller: Caller | None = None
+    ) -> Units[RecordingDecoder]:
         """Find a recording's speech and cut it to windows, for an engine to decode.
+
+        Args:
+            waveform: (samples,), float32, 16 kHz.
+            config: what is wanted.
+            caller: whose it is; None: somebody's who has no other recording.
 
         Raises:
             InvalidRequest: a parameter that this model cannot serve.
         """
         self.check(config)
         duration_s = waveform.size / SAMPLE_RATE_HZ
-        probabilities = self.vad(waveform)
+        probabilities = yield from self.vad.stream(waveform)
         segments = speech_segments(probabilities, duration_s)
         windows = pack_windows(
             pad_segments(segments, duration_s), probabilities, config.chunk_length_s
@@ -152,7 +159,7 @@ class Transcriber:
             DetectedSpeech(waveform, probabilities, segments),
             windows,
             config.chunk_length_s,
-            RequestGroup(options),
+            RequestGroup(options, caller or Caller()),
             self.model.tokenizer,
             warnings,
         )
