@@ -8,32 +8,30 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from speech_endpoint.attribution import Attribution, attribute, attribute_channels
-from speech_endpoint.audio.bleeding import distinct_channels, without_bleeding
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
 from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
-from speech_endpoint.crosstalk import without_repeats
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest, OutOfMemory, first_warnings
 from speech_endpoint.memory import FreedMemory, is_out_of_memory
 from speech_endpoint.parameters import warn_of_unknown
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Segment, Transcript, Waveform
-from speech_endpoint.transcription.transcriber import Transcriber, Transcription, drain
+from speech_endpoint.recognition import (
+    ChannelRecognition,
+    MixRecognition,
+    Recognised,
+    Recognition,
+)
+from speech_endpoint.transcript import Segment, Transcript
+from speech_endpoint.transcription.transcriber import Transcriber
+from speech_endpoint.units import finish
 from speech_endpoint.whisper.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
-
-WITHOUT_SPEAKERS = "diarization failed; the transcript has no speakers"
-EQUAL_CHANNELS = (
-    "channels hold the same sound, and count as one speaker; leave `channels` out to tell apart who"
-    " speaks in it"
-)
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,6 @@ class Request:
         config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
         warnings += warn_of_unknown("request: unknown key", data, ("inputs", "parameters"))
         return cls(data["inputs"], config, tuple(warnings))
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What was recognised in a recording, by one of the two ways of doing it."""
-
-    attribution: Attribution
-    transcriptions: Sequence[Transcription]
-    """One of the recording, or one of each channel."""
-    duration_s: float
-    warnings: tuple[str, ...] = ()
-    """About the speakers."""
 
 
 class SpeechPipeline:
@@ -110,7 +96,7 @@ class SpeechPipeline:
             InvalidRequest: what the caller did wrong.
             OutOfMemory: the machine has not the memory for this request.
         """
-        return drain(self._serve(request, early=False))
+        return finish(self._serve(request, early=False))
 
     def stream(self, request: Request) -> Generator[Segment, None, Transcript]:
         """As `run`; meanwhile each segment leaves when its words are final, in order of time.
@@ -134,21 +120,34 @@ class SpeechPipeline:
                 "out of memory; send a shorter recording, or use a machine with more memory"
             ) from error
         finally:
-            self._freed_memory.hand_back()
+            self.hand_back_memory()
 
     def _recognise(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
         stopwatch = Stopwatch()
-        audio = self._decode(request)
+        audio = self.decode(request)
         stopwatch.lap("decode")
-        if request.config.channels == "speakers":
-            recognition = yield from self._recognise_channels(audio, request.config, stopwatch)
-        else:
-            recognition = yield from self._recognise_mix(
-                audio, request.config, stopwatch, early=early
-            )
-        return _transcript(recognition, [*request.warnings, *audio.warnings], stopwatch)
+        recognition = self.recognition(audio, request.config)
+        transcriptions = []
+        for waveform in recognition.waveforms:
+            text = self.transcriber.stream(waveform, request.config, early=early)
+            can_leave = recognition.is_final_early
+            transcriptions.append((yield from text) if can_leave else finish(text))
+        stopwatch.lap("asr")
+        if any(each.segments for each in transcriptions):
+            finish(recognition.diarize())
+        recognised = recognition.conclude(transcriptions)
+        stopwatch.lap("diarization")
+        if not recognition.is_final_early:
+            yield from recognised.attribution.segments
+        warnings = [*request.warnings, *audio.warnings]
+        return to_transcript(recognised, warnings, stopwatch.laps_s, stopwatch.total_s)
 
-    def _decode(self, request: Request) -> DecodedAudio:
+    def decode(self, request: Request) -> DecodedAudio:
+        """The request's audio; may be called from any thread.
+
+        Raises:
+            InvalidRequest: it cannot be decoded, or is larger or longer than the limits.
+        """
         config = request.config
         return self.decoder(
             payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20),
@@ -160,6 +159,16 @@ class SpeechPipeline:
             ),
         )
 
+    def recognition(self, audio: DecodedAudio, config: InferenceConfig) -> Recognition:
+        """How words and speakers of this audio are found."""
+        if config.channels == "speakers":
+            return ChannelRecognition(audio)
+        return MixRecognition(audio, config, self.diarizer)
+
+    def hand_back_memory(self) -> None:
+        """Give the system what a finished request has left."""
+        self._freed_memory.hand_back()
+
     def check(self, config: InferenceConfig) -> None:
         """Raise InvalidRequest for what the models of this endpoint cannot do."""
         if config.diarize and self.diarizer is None:
@@ -169,72 +178,6 @@ class SpeechPipeline:
                 "true needs a diarization model; set DIARIZATION_MODEL on the endpoint",
             )
         self.transcriber.check(config)
-
-    def _recognise_mix(
-        self, audio: DecodedAudio, config: InferenceConfig, stopwatch: Stopwatch, *, early: bool
-    ) -> Generator[Segment, None, Recognition]:
-        """Transcribe the mix of all channels; a diarization model tells the speakers apart."""
-        (waveform,) = audio.channels
-        transcription = yield from self.transcriber.stream(waveform, config, early=early)
-        stopwatch.lap("asr")
-        attribution, warnings = self._attribute(waveform, transcription.segments, config)
-        stopwatch.lap("diarization")
-        duration_s = waveform.size / SAMPLE_RATE_HZ
-        return Recognition(attribution, [transcription], duration_s, warnings)
-
-    def _attribute(
-        self, waveform: Waveform, segments: Sequence[Segment], config: InferenceConfig
-    ) -> tuple[Attribution, tuple[str, ...]]:
-        """Segments with their speakers, or as they are where none are wanted or nobody speaks, or
-        where diarization fails, whatever the reason: the words are no worse for that. And warnings.
-        """
-        without_speakers = Attribution(tuple(segments), turns=(), speaker_turns=())
-        if self.diarizer is None or config.diarize is False or not segments:
-            return without_speakers, ()
-        try:
-            diarization = self.diarizer(
-                waveform,
-                num_speakers=config.num_speakers,
-                min_speakers=config.min_speakers,
-                max_speakers=config.max_speakers,
-            )
-            warnings = _warn_of_fewer(diarization, config)
-            return attribute(segments, diarization), warnings
-        except Exception:
-            logger.exception(WITHOUT_SPEAKERS)
-            return without_speakers, (WITHOUT_SPEAKERS,)
-
-    def _recognise_channels(
-        self, audio: DecodedAudio, config: InferenceConfig, stopwatch: Stopwatch
-    ) -> Generator[Segment, None, Recognition]:
-        """Transcribe each channel: what is said on one is said by one speaker.
-
-        Equal channels are one, and what bleeds from one into another is transcribed once.
-        """
-        numbers = distinct_channels(list(audio.channels))
-        channels = [audio.channels[number] for number in numbers]
-        transcriptions = [
-            _of_channel(number, self.transcriber(waveform, config))
-            for number, waveform in zip(numbers, without_bleeding(channels), strict=True)
-        ]
-        stopwatch.lap("asr")
-        said = without_repeats([each.segments for each in transcriptions], channels)
-        attribution = attribute_channels(said)
-        stopwatch.lap("diarization")
-        yield from attribution.segments
-        duration_s = audio.channels.shape[1] / SAMPLE_RATE_HZ
-        warnings = (EQUAL_CHANNELS,) if len(numbers) < len(audio.channels) else ()
-        return Recognition(attribution, transcriptions, duration_s, warnings)
-
-
-def _warn_of_fewer(diarization: Diarization, config: InferenceConfig) -> tuple[str, ...]:
-    """A warning where fewer speakers are told apart than the caller asks for."""
-    n_found = len({turn.speaker for turn in diarization.turns})
-    name = "num_speakers" if config.num_speakers else "min_speakers"
-    n_wanted = getattr(config, name) or 0
-    if n_found >= n_wanted:
-        return ()
-    return (f"{name}: {n_wanted} asked for; {n_found} voices could be told apart",)
 
 
 class Stopwatch:
@@ -254,32 +197,34 @@ class Stopwatch:
         return time.perf_counter() - self.started
 
 
-def _of_channel(number: int, transcription: Transcription) -> Transcription:
-    """Its warnings say which channel they are about."""
-    warnings = tuple(f"channel {number}: {warning}" for warning in transcription.warnings)
-    return replace(transcription, warnings=warnings)
-
-
-def _transcript(
-    recognition: Recognition, warnings: Sequence[str], stopwatch: Stopwatch
+def to_transcript(
+    recognised: Recognised, warnings: Sequence[str], laps_s: Mapping[str, float], total_s: float
 ) -> Transcript:
-    transcriptions = recognition.transcriptions
+    """A request's result.
+
+    Args:
+        recognised: what its audio holds.
+        warnings: about request and audio.
+        laps_s: what its stages took, by name.
+        total_s: what all took.
+    """
+    transcriptions = recognised.transcriptions
     longest = max(transcriptions, key=lambda each: sum(len(s.words) for s in each.segments))
     all_warnings = list(warnings)
     for transcription in transcriptions:
         all_warnings += transcription.warnings
-    all_warnings += recognition.warnings
+    all_warnings += recognised.warnings
     statistics = [each.statistics for each in transcriptions]
     return Transcript(
-        segments=recognition.attribution.segments,
-        turns=recognition.attribution.turns,
-        speaker_turns=recognition.attribution.speaker_turns,
+        segments=recognised.attribution.segments,
+        turns=recognised.attribution.turns,
+        speaker_turns=recognised.attribution.speaker_turns,
         language=longest.language,
-        duration_s=recognition.duration_s,
+        duration_s=recognised.duration_s,
         warnings=first_warnings(all_warnings),
         timings_s={
-            **stopwatch.laps_s,
-            "total": stopwatch.total_s,
+            **laps_s,
+            "total": total_s,
             "voice_activity": sum(each.vad_s for each in transcriptions),
             "encoder": sum(each.encoder_s for each in statistics),
         },

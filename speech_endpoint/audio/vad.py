@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.intervals import Interval, merge
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+from speech_endpoint.units import Units, finish
 
 # Silero's own input: a frame of 32 ms, and 4 ms of what came before it.
 FRAME_SAMPLES = 512
@@ -77,9 +78,12 @@ class SileroVAD:
             }
         )
 
-    @torch.inference_mode()
     def __call__(self, waveform: Waveform | Tensor) -> Probabilities:
-        """The probability of speech in each frame of a waveform.
+        """The probability of speech in each frame of a waveform; see `stream`."""
+        return finish(self.stream(waveform))
+
+    def stream(self, waveform: Waveform | Tensor) -> Units[Probabilities]:
+        """The probability of speech in each frame of a waveform; a unit is one block of it.
 
         Args:
             waveform: (samples,), on any device; the last frame is filled up with silence.
@@ -90,9 +94,14 @@ class SileroVAD:
         samples = torch.as_tensor(waveform)
         if not len(samples):
             return np.zeros(0, np.float32)
-        firsts = range(0, len(samples), self.block_frames * FRAME_SAMPLES)
-        return torch.cat([self._block(samples, first) for first in firsts]).cpu().numpy()
+        blocks: list[Tensor] = []
+        for first in range(0, len(samples), self.block_frames * FRAME_SAMPLES):
+            if blocks:
+                yield
+            blocks.append(self._block(samples, first))
+        return torch.cat(blocks).cpu().numpy()
 
+    @torch.inference_mode()
     def _block(self, samples: Tensor, first_sample: int) -> Tensor:
         """The probabilities of the frames of one block, which begins at `first_sample`."""
         warmup_frames = WARMUP_FRAMES if first_sample else 0

@@ -1,20 +1,20 @@
-"""Long work in short units: between two of them, a server does other work on the same thread."""
+"""Many items of work in units of `speech_endpoint.units`."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
 
 from speech_endpoint.hardware import map_on_threads
+from speech_endpoint.units import Units, finish
+
+__all__ = ["Units", "finish", "map_in_units"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-Units = Generator[None, None, Result]
-"""Yields after each unit of work, and returns the result."""
 
 
 def map_in_units(
@@ -31,13 +31,3 @@ def map_in_units(
         results += map_on_threads(function, unit, device)
         yield
     return results
-
-
-def finish(units: Units[Result]) -> Result:
-    """Do all units, one after the other, and return the result."""
-    while True:
-        try:
-            next(units)
-        except StopIteration as end:
-            result: Result = end.value
-            return result

@@ -48,6 +48,7 @@ class Failed:
 
 
 Event = Progress | Segments | Done | Failed
+Stage = Literal["loading", "warming_up", "ready", "draining", "failed"]
 
 
 class Overloaded(RuntimeError):
@@ -89,7 +90,7 @@ class Job(Protocol):
 class ServiceStatus:
     """A snapshot for probes and metrics; taking it never waits for the engine."""
 
-    stage: Literal["loading", "warming_up", "ready", "draining", "failed"]
+    stage: Stage
     detail: str
     """What is loaded, or why loading failed; no secret."""
     heartbeat_age_s: float

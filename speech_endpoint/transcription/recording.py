@@ -116,6 +116,20 @@ class RecordingDecoder:
         """The language that is spoken longest in what is decoded; None without speech."""
         return max(self._language_s, key=self._language_s.__getitem__, default=None)
 
+    @property
+    def frontier_s(self) -> float:
+        """All before it is decoded, seconds; infinite where all is."""
+        return min((r.start for r in self.records if not r.done), default=math.inf)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all windows are decoded."""
+        return self.frontier_s == math.inf
+
+    def owns(self, request: DecodeRequest) -> bool:
+        """Whether a request is one of its own."""
+        return request.group in (self.group, self._without_prompt)
+
     def requests(self) -> list[DecodeRequest]:
         """The windows that are to be decoded at first."""
         return [self._request(n, fallback=True) for n in range(len(self.records))]
@@ -153,7 +167,7 @@ class RecordingDecoder:
         words and times will not change any more. What a second pass found may lie within a segment
         of the first, which is then split around it.
         """
-        frontier = min((r.start for r in self.records if not r.done), default=math.inf)
+        frontier = self.frontier_s
         self._words.sort(key=lambda placed: placed[:3])
         known = itertools.takewhile(lambda placed: placed.start < frontier, self._words)
         runs = [list(run) for _, run in itertools.groupby(known, key=lambda p: id(p.segment))]

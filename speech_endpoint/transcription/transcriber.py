@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,13 +17,19 @@ from speech_endpoint.hardware import describe_device
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform
 from speech_endpoint.transcription.prompt import encode_prompt
 from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
+from speech_endpoint.units import Units, finish
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.engine import Engine
 from speech_endpoint.whisper.model.features import WINDOW_SAMPLES
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import DecodeOptions, DecodingStatistics, RequestGroup
+from speech_endpoint.whisper.sequence import (
+    Caller,
+    DecodeOptions,
+    DecodingStatistics,
+    RequestGroup,
+)
 from speech_endpoint.whisper.speculation import DraftModel
 from speech_endpoint.whisper.warm_up import warm_up
 
@@ -37,19 +42,7 @@ HEAD_START_WINDOWS = 2
 # not there.
 DIARIZATION_BYTES = 4 * 2**30
 
-Result = TypeVar("Result")
-
 logger = logging.getLogger(__name__)
-
-
-def drain(stream: Generator[Any, None, Result]) -> Result:
-    """Run a generator to its end, for what it returns."""
-    while True:
-        try:
-            next(stream)
-        except StopIteration as end:
-            result: Result = end.value
-            return result
 
 
 @dataclass(frozen=True)
@@ -64,6 +57,19 @@ class Transcription:
     vad_s: float
     """Time that voice activity detection took, and cutting windows by it."""
     statistics: DecodingStatistics
+
+    @classmethod
+    def of(
+        cls, recording: RecordingDecoder, segments: Sequence[Segment], vad_s: float
+    ) -> Transcription:
+        """Of a recording all of whose windows are decoded, and its segments."""
+        return cls(
+            segments=tuple(segments),
+            language=recording.language,
+            warnings=tuple(recording.warnings),
+            vad_s=vad_s,
+            statistics=recording.group.statistics,
+        )
 
 
 class Transcriber:
@@ -119,7 +125,7 @@ class Transcriber:
         Raises:
             InvalidRequest: a parameter that this model cannot serve.
         """
-        return drain(self.stream(waveform, config, early=False))
+        return finish(self.stream(waveform, config, early=False))
 
     def stream(
         self, waveform: Waveform, config: InferenceConfig, *, early: bool = True
@@ -136,22 +142,23 @@ class Transcriber:
             InvalidRequest: a parameter that this model cannot serve.
         """
         started = time.perf_counter()
-        recording = self.open(waveform, config)
+        recording = finish(self.open(waveform, config))
         vad_s = time.perf_counter() - started
         segments: list[Segment] = []
         for segment in self._decode(recording, config, early):
             segments.append(segment)
             yield segment
-        return Transcription(
-            segments=tuple(segments),
-            language=recording.language,
-            warnings=tuple(recording.warnings),
-            vad_s=vad_s,
-            statistics=recording.group.statistics,
-        )
+        return Transcription.of(recording, segments, vad_s)
 
-    def open(self, waveform: Waveform, config: InferenceConfig) -> RecordingDecoder:
+    def open(
+        self, waveform: Waveform, config: InferenceConfig, caller: Caller | None = None
+    ) -> Units[RecordingDecoder]:
         """Find a recording's speech and cut it to windows, for an engine to decode.
+
+        Args:
+            waveform: (samples,), float32, 16 kHz.
+            config: what is wanted.
+            caller: whose it is; None: somebody's who has no other recording.
 
         Raises:
             InvalidRequest: a parameter that this model cannot serve.
@@ -159,7 +166,7 @@ class Transcriber:
         self.check(config)
         duration_s = waveform.size / SAMPLE_RATE_HZ
         samples = self.model.backend.hold(waveform)
-        probabilities = self.vad(samples)
+        probabilities = yield from self.vad.stream(samples)
         segments = speech_segments(probabilities, duration_s)
         windows = pack_windows(
             pad_segments(segments, duration_s), probabilities, config.chunk_length_s
@@ -169,7 +176,7 @@ class Transcriber:
             DetectedSpeech(samples, probabilities, segments),
             windows,
             config.chunk_length_s,
-            RequestGroup(options),
+            RequestGroup(options, caller or Caller()),
             self.model.tokenizer,
             warnings,
         )

@@ -49,11 +49,27 @@ class DecodingStatistics:
     """Decodings at a higher temperature."""
 
 
+@dataclass(frozen=True, eq=False)
+class Caller:
+    """Whom windows are decoded for, and what of the engine it may have."""
+
+    is_short: bool = False
+    """Whether it has little to decode: it then gets more turns than those who have much."""
+    max_slots: int | None = None
+    """Windows decoded at once; None: as many as there are slots."""
+
+    @property
+    def weight(self) -> int:
+        """Windows a turn, while others wait."""
+        return 2 if self.is_short else 1
+
+
 @dataclass(eq=False)
 class RequestGroup:
-    """All windows of one caller: what they share, and what is learnt from them."""
+    """Windows of one caller that share their options, and what is learnt from them."""
 
     options: DecodeOptions = field(default_factory=DecodeOptions)
+    caller: Caller = field(default_factory=Caller)
     language_prior: LanguagePrior = field(default_factory=LanguagePrior)
     statistics: DecodingStatistics = field(default_factory=DecodingStatistics)
     languages: dict[int, str] = field(default_factory=dict)

@@ -7,7 +7,8 @@ import torch
 
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
-from speech_endpoint.whisper.engine import MAX_ADMISSION, Engine
+from speech_endpoint.whisper.admission import MAX_ADMISSION
+from speech_endpoint.whisper.engine import Engine
 from speech_endpoint.whisper.model.features import WINDOW_S
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.sequence import DecodeOptions, DecodeRequest, RequestGroup

@@ -14,6 +14,7 @@ from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.transcript import Segment
 from speech_endpoint.transcription.transcriber import Transcriber
+from speech_endpoint.units import finish
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.checkpoint import load_checkpoint
@@ -56,7 +57,7 @@ class Caller:
 def transcribe_together(transcriber: Transcriber, *callers: Caller) -> int:
     """Decode the callers' recordings in one engine, all at once; the steps that it took."""
     engine = Engine(transcriber.model, N_SLOTS, transcriber.draft, transcriber.draft_policy)
-    recordings = [transcriber.open(caller.waveform, caller.config) for caller in callers]
+    recordings = [finish(transcriber.open(caller.waveform, caller.config)) for caller in callers]
     by_group: dict[RequestGroup, int] = {
         recording.group: n for n, recording in enumerate(recordings)
     }

@@ -1,0 +1,214 @@
+"""The work of all jobs, unit by unit, on one thread; which comes next, and what fails with what."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
+
+from speech_endpoint.errors import OutOfMemory
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.service.backlog import Backlog
+from speech_endpoint.service.work import Work
+from speech_endpoint.units import Units
+from speech_endpoint.whisper.engine import Engine
+from speech_endpoint.whisper.sequence import Caller, DecodeRequest, DecodeResult, MultilingualWindow
+
+# While windows are decoded, diarization gets so much of the thread's time.
+DIARIZATION_SHARE = 0.3
+# It may be so far behind its share, and not further: what it did not need, it cannot save up.
+MAX_CREDIT_S = 1.0
+MAX_FAILED_STEPS = 3
+
+Result = TypeVar("Result")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Generic[Result]):
+    """What a unit of work has come to."""
+
+    is_last: bool
+    value: Result | None = None
+    """The result, of the last one."""
+
+
+def _next(units: Units[Result]) -> Unit[Result]:
+    try:
+        next(units)
+    except StopIteration as end:
+        return Unit(is_last=True, value=end.value)
+    return Unit(is_last=False)
+
+
+class EngineBroken(RuntimeError):
+    """Step after step fails: the process is of no use any more."""
+
+
+def _without(
+    work: Work, waiting: Iterable[tuple[Work, Units[Result]]]
+) -> deque[tuple[Work, Units[Result]]]:
+    """What waits, without a job's units, which are closed."""
+    kept = deque[tuple[Work, Units[Result]]]()
+    for owner, units in waiting:
+        if owner is work:
+            units.close()
+        else:
+            kept.append((owner, units))
+    return kept
+
+
+class Scheduler:
+    """Jobs that are at work. All calls come from one thread."""
+
+    def __init__(self, pipeline: SpeechPipeline, n_slots: int, backlog: Backlog) -> None:
+        """
+        Args:
+            pipeline: the models.
+            n_slots: windows decoded together.
+            backlog: is told how jobs get on, and how fast.
+        """
+        self.pipeline, self.backlog = pipeline, backlog
+        transcriber = pipeline.transcriber
+        self.engine = Engine(
+            transcriber.model,
+            n_slots,
+            transcriber.draft,
+            transcriber.draft_policy,
+            admissions_per_step=1,
+        )
+        self._works: dict[Caller, Work] = {}
+        self._opening: deque[tuple[Work, Units[list[DecodeRequest]]]] = deque()
+        self._diarizing: deque[tuple[Work, Units[None]]] = deque()
+        self._credit_s = 0.0
+        """What diarization may take now."""
+        self._done_s = 0.0
+        """Audio that this turn has done."""
+        self._n_failed_steps = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._opening or self._diarizing or self.engine.busy)
+
+    def add(self, work: Work) -> None:
+        """Take on a job."""
+        self._works[work.caller] = work
+        self._opening.append((work, work.open()))
+
+    def cancel(self, work: Work) -> None:
+        """Give up a job and free what it holds; one that is over, or unknown, is no mistake."""
+        if self._works.pop(work.caller, None) is None:
+            return
+        self.engine.cancel(work.caller)
+        self._opening = _without(work, self._opening)
+        self._diarizing = _without(work, self._diarizing)
+        self.backlog.remove(work.handle)
+        self.pipeline.hand_back_memory()
+
+    def turn(self) -> None:
+        """Do one unit of each kind that is due.
+
+        Raises:
+            EngineBroken: nothing can be decoded any more.
+        """
+        started = time.perf_counter()
+        if self._opening:
+            self._open_one()
+        if self.engine.busy:
+            self._step()
+        if self._diarizing and (self._credit_s > 0 or not self.engine.busy):
+            self._diarize_one()
+        self.backlog.measure(self._done_s, time.perf_counter() - started)
+        self._done_s = 0.0
+
+    def _open_one(self) -> None:
+        work, units = self._opening.popleft()
+        unit = self._guarded(work, lambda: _next(units))
+        if unit is None:
+            return
+        if not unit.is_last:
+            self._opening.append((work, units))
+            return
+        for request in unit.value or ():
+            self.engine.add(request)
+        self.backlog.update(work.handle, work.left_s)
+        if not work.is_diarized:
+            self._diarizing.append((work, work.diarize()))
+        self._conclude_if_done(work)
+
+    def _diarize_one(self) -> None:
+        work, units = self._diarizing.popleft()
+        started = time.perf_counter()
+        unit = self._guarded(work, lambda: _next(units))
+        elapsed_s = time.perf_counter() - started
+        work.diarization_s += elapsed_s
+        self._credit_s -= elapsed_s
+        if unit is not None and not unit.is_last:
+            self._diarizing.append((work, units))
+        else:
+            self._conclude_if_done(work)
+
+    def _step(self) -> None:
+        started = time.perf_counter()
+        try:
+            results = self.engine.step()
+        except OutOfMemory as error:
+            # The engine has given up all windows there were.
+            self._fail([work for work in self._works.values() if work.is_being_written], error)
+            return
+        except Exception as error:
+            self._n_failed_steps += 1
+            callers = self.engine.abandon()
+            logger.exception("a decoding step failed; %d requests fail with it", len(callers))
+            self._fail([self._works[caller] for caller in callers], error)
+            if self._n_failed_steps >= MAX_FAILED_STEPS:
+                raise EngineBroken(
+                    f"{self._n_failed_steps} decoding steps in a row failed"
+                ) from error
+            return
+        self._n_failed_steps = 0
+        elapsed_s = time.perf_counter() - started
+        earned_s = elapsed_s * DIARIZATION_SHARE / (1 - DIARIZATION_SHARE)
+        self._credit_s = min(MAX_CREDIT_S, self._credit_s + earned_s)
+        self._hand_out(results)
+
+    def _hand_out(self, results: list[DecodeResult | MultilingualWindow]) -> None:
+        by_work: dict[Caller, list[DecodeResult | MultilingualWindow]] = {}
+        for result in results:
+            by_work.setdefault(result.request.group.caller, []).append(result)
+        for caller, own in by_work.items():
+            work = self._works[caller]
+            left_before_s = work.left_s
+            requests = self._guarded(work, partial(work.on_results, own))
+            if requests is None:
+                continue
+            for request in requests:
+                self.engine.add(request)
+            self._done_s += max(0.0, left_before_s - work.left_s)
+            self.backlog.update(work.handle, work.left_s)
+            self._conclude_if_done(work)
+
+    def _conclude_if_done(self, work: Work) -> None:
+        if work.caller in self._works and work.is_written and work.is_diarized:
+            self._guarded(work, work.conclude)
+            self.cancel(work)
+
+    def _fail(self, works: list[Work], error: Exception) -> None:
+        for work in works:
+            work.fail(error)
+            self.cancel(work)
+
+    def _guarded(self, work: Work, unit: Callable[[], Result]) -> Result | None:
+        """Do a unit of one job; if it fails, the job fails, and no other."""
+        try:
+            return unit()
+        except Exception as error:
+            logger.debug("request %s failed", work.handle.request_id, exc_info=True)
+            self._fail([work], error)
+            return None

@@ -1,0 +1,160 @@
+"""A job on the engine's thread: what is left of it to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from speech_endpoint.audio.decoding.sandbox import DecodedAudio
+from speech_endpoint.pipeline import SpeechPipeline, to_transcript
+from speech_endpoint.service.events import Done, Failed, Progress, Segments
+from speech_endpoint.service.handle import Handle
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment
+from speech_endpoint.transcription.recording import RecordingDecoder
+from speech_endpoint.transcription.transcriber import Transcription
+from speech_endpoint.units import Units
+from speech_endpoint.whisper.sequence import (
+    Caller,
+    DecodeRequest,
+    DecodeResult,
+    MultilingualWindow,
+)
+
+SHORT_S = 30.0
+"""Of audio: who sends no more is served first."""
+
+
+@dataclass
+class OpenRecording:
+    """One of a job's recordings, cut to windows."""
+
+    decoder: RecordingDecoder
+    vad_s: float
+    segments: list[Segment] = field(default_factory=list)
+
+
+class Work:
+    """One job's audio on its way to a transcript, in units that others' may come between."""
+
+    def __init__(
+        self, handle: Handle, audio: DecodedAudio, pipeline: SpeechPipeline, decode_s: float
+    ) -> None:
+        """
+        Args:
+            handle: the job.
+            audio: its audio.
+            pipeline: the models.
+            decode_s: what decoding its audio took.
+        """
+        self.handle, self.pipeline = handle, pipeline
+        self.audio_warnings = audio.warnings
+        self.duration_s = audio.channels.shape[-1] / SAMPLE_RATE_HZ
+        self.total_s = self.duration_s * len(audio.channels)
+        """Of all its recordings."""
+        config = handle.request.config
+        self.caller = Caller(is_short=self.total_s <= SHORT_S, max_slots=config.batch_size)
+        self.recordings: list[OpenRecording] = []
+        self.is_written = False
+        """Whether all words are."""
+        self.is_diarized = False
+        self.diarization_s = 0.0
+        self._started = time.perf_counter() - decode_s
+        self._decode_s, self._asr_s = decode_s, 0.0
+        self._audio = audio
+        self._reached_s = 0.0
+
+    def open(self) -> Units[list[DecodeRequest]]:
+        """Find speech; all windows that are to be decoded at first."""
+        config = self.handle.request.config
+        self.recognition = self.pipeline.recognition(self._audio, config)
+        requests: list[DecodeRequest] = []
+        for waveform in self.recognition.waveforms:
+            units = self.pipeline.transcriber.open(waveform, config, self.caller)
+            recording = yield from _timed(units)
+            self.recordings.append(recording)
+            requests += recording.decoder.requests()
+        self._see_what_is_left()
+        self.is_diarized = not requests
+        return requests
+
+    def diarize(self) -> Units[None]:
+        """Find out who speaks when."""
+        yield from self.recognition.diarize()
+        self.is_diarized = True
+
+    def on_results(
+        self, results: Iterable[DecodeResult | MultilingualWindow]
+    ) -> list[DecodeRequest]:
+        """Take in decoded windows and tell the caller what is final; windows to decode besides."""
+        requests: list[DecodeRequest] = []
+        for result in results:
+            (recording,) = (r for r in self.recordings if r.decoder.owns(result.request))
+            requests += recording.decoder.on_result(result)
+        for recording in self.recordings:
+            if final := recording.decoder.take_final():
+                recording.segments += final
+                self._tell(final)
+        self._see_what_is_left()
+        return requests
+
+    @property
+    def is_being_written(self) -> bool:
+        """Whether windows of it wait or are decoded."""
+        return bool(self.recordings) and not self.is_written
+
+    @property
+    def left_s(self) -> float:
+        """Seconds of its recordings that are not final yet."""
+        reached = (min(r.decoder.frontier_s, self.duration_s) for r in self.recordings)
+        return self.total_s - sum(reached)
+
+    def conclude(self) -> None:
+        """Give the caller the whole answer."""
+        transcriptions = [Transcription.of(r.decoder, r.segments, r.vad_s) for r in self.recordings]
+        started = time.perf_counter()
+        recognised = self.recognition.conclude(transcriptions)
+        now = time.perf_counter()
+        self.diarization_s += now - started
+        laps_s = {
+            "decode": self._decode_s,
+            "asr": self._asr_s,
+            "diarization": self.diarization_s,
+        }
+        warnings = [*self.handle.request.warnings, *self.audio_warnings]
+        transcript = to_transcript(recognised, warnings, laps_s, now - self._started)
+        if not self.recognition.is_final_early:
+            self.handle.emit(Segments(transcript.segments))
+        self.handle.emit(Done(transcript))
+
+    def fail(self, error: BaseException) -> None:
+        """Tell the caller that there will be no answer."""
+        self.handle.emit(Failed(error))
+
+    def _tell(self, final: Sequence[Segment]) -> None:
+        if self.recognition.is_final_early:
+            self.handle.emit(Segments(tuple(final)))
+
+    def _see_what_is_left(self) -> None:
+        if all(recording.decoder.is_done for recording in self.recordings):
+            if not self.is_written:
+                self._asr_s = time.perf_counter() - self._started - self._decode_s
+            self.is_written = True
+        done_s = self.total_s - self.left_s
+        if done_s > self._reached_s:
+            self._reached_s = done_s
+            share = done_s / self.total_s
+            self.handle.emit(Progress(share * self.duration_s, self.duration_s, queue_s=0.0))
+
+
+def _timed(units: Units[RecordingDecoder]) -> Generator[None, None, OpenRecording]:
+    """Do units; what comes of them, and the time that they took themselves."""
+    vad_s = 0.0
+    while True:
+        started = time.perf_counter()
+        try:
+            next(units)
+        except StopIteration as end:
+            return OpenRecording(end.value, vad_s + time.perf_counter() - started)
+        vad_s += time.perf_counter() - started
+        yield
