@@ -80,7 +80,7 @@ class InferenceConfig(BaseModel):
     first.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", use_attribute_docstrings=True)
 
     task: Literal["transcribe", "translate"] = "transcribe"
     batch_size: BatchSize = Field(default=24, ge=1)

@@ -1,0 +1,1 @@
+"""The command `speech`: transcribe files here or at an endpoint."""

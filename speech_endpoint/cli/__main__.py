@@ -1,0 +1,3 @@
+from speech_endpoint.cli.main import main
+
+main(prog_name="speech")

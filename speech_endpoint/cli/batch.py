@@ -1,0 +1,86 @@
+"""Transcribing many files: which are left to do, several at once, and what became of each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from speech_endpoint.cli.endpoint_errors import EndpointError, EndpointUnreachable
+from speech_endpoint.cli.outputs import OutputFolder, Task
+from speech_endpoint.cli.progress import Progress
+from speech_endpoint.cli.recognisers import Recogniser
+from speech_endpoint.errors import InvalidRequest, OutOfMemory
+from speech_endpoint.output.cues import SubtitleOptions
+from speech_endpoint.output.formats import render
+from speech_endpoint.output.response import to_json
+from speech_endpoint.parameters import InferenceConfig
+from speech_endpoint.transcript import Transcript
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that all files of a run have in common."""
+
+    recogniser: Recogniser
+    parameters: Mapping[str, Any]
+    config: InferenceConfig
+    """The same, checked."""
+    folder: OutputFolder
+    progress: Progress
+
+    def run(self, tasks: Sequence[Task]) -> dict[str, Exception]:
+        """Transcribe all; a file that fails harms no other.
+
+        Returns:
+            What went wrong, by the recording's name.
+        """
+        failures: dict[str, Exception] = {}
+        with ThreadPoolExecutor(self.recogniser.max_jobs) as pool:
+            jobs = {pool.submit(self._serve, task): task for task in tasks}
+            try:
+                for job in as_completed(jobs):
+                    self._report(job, jobs[job], failures)
+            except BaseException:
+                # Ctrl-C: what has not begun does not begin, and nothing stays half written.
+                for job in jobs:
+                    job.cancel()
+                self.recogniser.close()
+                raise
+            finally:
+                for task in tasks:
+                    self.folder.discard(task.outputs)
+        return failures
+
+    def _serve(self, task: Task) -> Transcript:
+        transcript = self.recogniser.transcribe(task.source.read(), self.parameters)
+        self.folder.write(
+            {output: rendered(transcript, output.format, self.config) for output in task.outputs}
+        )
+        return transcript
+
+    def _report(self, job: Future[Transcript], task: Task, failures: dict[str, Exception]) -> None:
+        name = task.source.name
+        try:
+            transcript = job.result()
+        except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
+            failures[name] = error
+            self.progress.failed(name, str(error))
+            if isinstance(error, EndpointUnreachable):
+                # It will not take the others either.
+                self.recogniser.close()
+        else:
+            for warning in transcript.warnings:
+                print(f"{name}: {warning}", file=sys.stderr)
+            self.progress.done(name, transcript.duration_s)
+
+
+def rendered(transcript: Transcript, response_format: str, config: InferenceConfig) -> str:
+    """A transcript as a file's text, with a line break at its end."""
+    if response_format == "json":
+        return json.dumps(to_json(transcript, config), ensure_ascii=False, indent=2) + "\n"
+    options = SubtitleOptions(config.max_line_chars, config.max_cue_s, config.speaker_labels)
+    return render(transcript, response_format, options)

@@ -1,0 +1,15 @@
+"""Why an endpoint does not answer a file, where the file is not to blame."""
+
+from __future__ import annotations
+
+
+class EndpointError(RuntimeError):
+    """This file could not be transcribed there; others may be."""
+
+
+class EndpointUnreachable(EndpointError):
+    """There is no endpoint at that address, or it does not take the key."""
+
+
+class EndpointOverloaded(EndpointError):
+    """It has no room, after all retries."""

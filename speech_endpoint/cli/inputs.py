@@ -1,0 +1,115 @@
+"""Which files a command line means."""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# fmt: off
+SUFFIXES = frozenset({
+    ".3g2", ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi",
+    ".caf", ".dsf", ".dts", ".flac", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
+    ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mpga", ".mts", ".mxf", ".oga", ".ogg",
+    ".ogv", ".opus", ".qcp", ".ra", ".rm", ".spx", ".tak", ".tta", ".ts", ".voc", ".w64",
+    ".wav", ".webm", ".weba", ".wma", ".wmv", ".wv",
+})
+# fmt: on
+"""Of files that are taken from a folder; a file that is named itself may have any."""
+STDIN = "-"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A recording, and the path under the outputs' folder that its outputs are named after."""
+
+    path: Path | None
+    """None: standard input."""
+    relative: Path
+    """Of the folder that was named; the file's name where it was named itself."""
+
+    @property
+    def name(self) -> str:
+        return STDIN if self.path is None else str(self.path)
+
+    @property
+    def size(self) -> int:
+        """Bytes; 0 where nobody knows before it is read."""
+        return 0 if self.path is None else self.path.stat().st_size
+
+    def read(self) -> bytes:
+        """The whole file."""
+        return sys.stdin.buffer.read() if self.path is None else self.path.read_bytes()
+
+
+def find_sources(
+    names: Iterable[str], pattern: str | None = None, *, recursive: bool = False
+) -> list[Source]:
+    """The recordings that are meant, each once, in the order of the names.
+
+    Args:
+        names: files, folders, patterns that no shell has expanded, or "-".
+        pattern: of file names that are taken from folders; None: known suffixes.
+        recursive: whether folders within folders are walked.
+
+    Raises:
+        FileNotFoundError: a name that is nothing.
+    """
+    found: dict[Path | None, Source] = {}
+    for name in names:
+        for source in _sources(name, pattern, recursive):
+            found.setdefault(source.path and source.path.resolve(), source)
+    return list(found.values())
+
+
+def _sources(name: str, pattern: str | None, recursive: bool) -> Iterator[Source]:
+    if name == STDIN:
+        yield Source(None, Path("stdin"))
+        return
+    path = Path(name)
+    # A shell that does not expand patterns hands them on.
+    matches = [path] if path.exists() else sorted(map(Path, glob.glob(name, recursive=True)))
+    if not matches:
+        raise FileNotFoundError(name)
+    for match in matches:
+        if match.is_dir():
+            yield from _in_folder(match, pattern, recursive)
+        else:
+            yield Source(match, Path(match.name))
+
+
+def _in_folder(folder: Path, pattern: str | None, recursive: bool) -> Iterator[Source]:
+    for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if not hidden and _is_meant(path, pattern) and path.is_file():
+            yield Source(path, relative)
+
+
+def _is_meant(path: Path, pattern: str | None) -> bool:
+    if pattern is None:
+        return path.suffix.lower() in SUFFIXES
+    return fnmatch.fnmatch(path.name, pattern)
+
+
+def output_stems(sources: Sequence[Source]) -> list[Path]:
+    """What the outputs of each recording are named after, before their suffix: its name without
+    its own suffix; with it where two would have one name (a.mp3 and a.wav).
+
+    Raises:
+        ValueError: two recordings of one name, from different folders.
+    """
+    bare = [source.relative.with_suffix("") for source in sources]
+    counts = Counter(bare)
+    stems = [
+        stem if counts[stem] == 1 else source.relative
+        for source, stem in zip(sources, bare, strict=True)
+    ]
+    twice = [str(stem) for stem, count in Counter(stems).items() if count > 1]
+    if twice:
+        raise ValueError(f"two recordings are called {twice[0]}")
+    return stems
