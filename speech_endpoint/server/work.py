@@ -16,15 +16,10 @@ from speech_endpoint.server.errors import CallerGone
 from speech_endpoint.server.observation.metrics import Metrics
 from speech_endpoint.server.observation.record import RequestRecord, record_of
 from speech_endpoint.server.settings import ServerSettings
-from speech_endpoint.server.uploads.body import (
-    BodyLimits,
-    check_body_headers,
-    read_all,
-)
+from speech_endpoint.server.uploads.body import BodyLimits, read_all, stated_bytes
 from speech_endpoint.server.uploads.budget import Account, UploadBudget
 from speech_endpoint.server.uploads.form import (
-    MAX_FORM_OVERHEAD_BYTES,
-    MAX_LONG_TEXTS_BYTES,
+    MAX_OVERHEAD_BYTES,
     Form,
     check_form_headers,
     read_form,
@@ -69,17 +64,26 @@ class Desk:
         """
         self.service.admit()
         check_form_headers(request.headers)
-        longest = self.max_file_bytes + MAX_FORM_OVERHEAD_BYTES + MAX_LONG_TEXTS_BYTES
-        check_body_headers(request.headers, longest)
-        limits = BodyLimits(self.max_file_bytes, self.settings.upload_timeout_s)
-        return await read_form(request.headers, request.receive, limits, account)
+        max_bytes = self.max_file_bytes
+        await self._make_room(request, account, max_bytes + MAX_OVERHEAD_BYTES)
+        limits = BodyLimits(max_bytes, self.settings.upload_timeout_s)
+        form = await read_form(request.headers, request.receive, limits)
+        account.keep(len(form.file or b""))
+        return form
 
     async def body(self, request: HttpRequest, account: Account, max_bytes: int) -> bytes:
         """Read a body whole; raises as `form` does."""
         self.service.admit()
-        check_body_headers(request.headers, max_bytes)
+        await self._make_room(request, account, max_bytes)
         limits = BodyLimits(max_bytes, self.settings.upload_timeout_s)
-        return await read_all(request.receive, limits, account)
+        body = await read_all(request.receive, limits)
+        account.keep(len(body))
+        return body
+
+    async def _make_room(self, request: HttpRequest, account: Account, max_bytes: int) -> None:
+        n_bytes = stated_bytes(request.headers, max_bytes)
+        # A body that does not say how long it is may be the largest; alone, it always fits.
+        await account.take(min(n_bytes, self.budget.limit_bytes))
 
     def submit(self, request: HttpRequest, speech: Request) -> Work:
         """Let a request join the others; raises as `Service.submit` does."""

@@ -47,6 +47,8 @@ def set_up_logging(log_format: Literal["json", "text"]) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # It quotes what it cannot read of a form.
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 class JsonFormatter(logging.Formatter):

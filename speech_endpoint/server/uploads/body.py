@@ -12,7 +12,6 @@ from starlette.datastructures import Headers
 from starlette.types import Message, Receive
 
 from speech_endpoint.server.errors import ApiError, CallerGone
-from speech_endpoint.server.uploads.budget import Account
 
 MIN_BYTES_PER_S = 1024
 CLOSE = {"connection": "close"}
@@ -27,8 +26,10 @@ class BodyLimits:
     """It may stand still for so long, and be slow on average."""
 
 
-def check_body_headers(headers: Headers, max_bytes: int) -> None:
-    """Refuse what can be refused before a byte is read.
+def stated_bytes(headers: Headers, max_bytes: int) -> int:
+    """How long a body may be: as long as it says, or `max_bytes` where it does not.
+
+    Refuses what can be refused before a byte is read.
 
     Raises:
         ApiError: 415, compressed; 413, of a stated length that is too large.
@@ -42,8 +43,10 @@ def check_body_headers(headers: Headers, max_bytes: int) -> None:
             headers=CLOSE,
         )
     length = headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and int(length) > max_bytes:
-        raise too_large(max_bytes, int(length))
+    n_bytes = int(length) if length.isascii() and length.isdigit() else max_bytes
+    if n_bytes > max_bytes:
+        raise too_large(max_bytes, n_bytes)
+    return n_bytes
 
 
 def too_large(max_bytes: int, n_bytes: int) -> ApiError:
@@ -57,11 +60,11 @@ def too_large(max_bytes: int, n_bytes: int) -> ApiError:
     )
 
 
-async def chunks(receive: Receive, limits: BodyLimits, account: Account) -> AsyncIterator[bytes]:
-    """The body as it comes; every chunk is taken from the account.
+async def chunks(receive: Receive, limits: BodyLimits) -> AsyncIterator[bytes]:
+    """The body as it comes.
 
     Raises:
-        ApiError: 408, too slow; 413, too large; 429, no memory.
+        ApiError: 408, too slow; 413, too large.
         CallerGone: the caller hung up.
     """
     n_bytes = 0
@@ -80,19 +83,15 @@ async def chunks(receive: Receive, limits: BodyLimits, account: Account) -> Asyn
                 raise _too_slow(f"less than {MIN_BYTES_PER_S} bytes a second")
             since, n_since = time.monotonic(), 0
         if chunk:
-            before = time.monotonic()
-            await account.take(len(chunk))
-            # Waiting for memory is not the caller's slowness.
-            since += time.monotonic() - before
             yield chunk
         if not message.get("more_body"):
             return
 
 
-async def read_all(receive: Receive, limits: BodyLimits, account: Account) -> bytes:
+async def read_all(receive: Receive, limits: BodyLimits) -> bytes:
     """The whole body; raises as `chunks` does."""
     body = BytesIO()
-    async for chunk in chunks(receive, limits, account):
+    async for chunk in chunks(receive, limits):
         body.write(chunk)
     return body.getvalue()
 

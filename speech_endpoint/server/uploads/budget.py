@@ -1,4 +1,8 @@
-"""Memory for the bodies of all requests together."""
+"""Memory for the bodies of all requests together.
+
+A request takes all that its body may need before it reads: were it taken as it comes, callers who
+each hold a part would wait for each other.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +50,11 @@ class UploadBudget:
             async with asyncio.timeout(self.patience_s):
                 await turn
         except BaseException as error:
-            if entry in self._waiting:
+            if turn.done() and not turn.cancelled():
+                # Served in the very moment in which it gave up.
+                self.used_bytes -= n_bytes
+            elif entry in self._waiting:
                 self._waiting.remove(entry)
-            else:
-                self.give_back(n_bytes)
             self._serve()
             if isinstance(error, TimeoutError):
                 raise ApiError(
@@ -77,7 +82,7 @@ class UploadBudget:
 
 
 class Account:
-    """What one request holds; a context manager that gives all of it back."""
+    """What one request holds; a context manager that gives it back."""
 
     def __init__(self, budget: UploadBudget) -> None:
         self.budget = budget
@@ -87,12 +92,15 @@ class Account:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.give_back(self.held_bytes)
+        self.keep(0)
 
     async def take(self, n_bytes: int) -> None:
+        """Wait for room, once a request; raises as `UploadBudget.take` does."""
         await self.budget.take(n_bytes)
         self.held_bytes += n_bytes
 
-    def give_back(self, n_bytes: int) -> None:
-        self.held_bytes -= n_bytes
-        self.budget.give_back(n_bytes)
+    def keep(self, n_bytes: int) -> None:
+        """Give back what is more than that."""
+        spare_bytes = max(0, self.held_bytes - n_bytes)
+        self.held_bytes -= spare_bytes
+        self.budget.give_back(spare_bytes)

@@ -14,7 +14,6 @@ from starlette.types import Receive
 from speech_endpoint.errors import quoted
 from speech_endpoint.server.errors import ApiError
 from speech_endpoint.server.uploads.body import CLOSE, BodyLimits, chunks, too_large
-from speech_endpoint.server.uploads.budget import Account
 
 FILE_FIELDS = frozenset({"file", "audio_file"})
 LONG_FIELDS = frozenset({"known_speaker_references"})
@@ -30,8 +29,8 @@ MAX_HEADERS = 16
 MAX_NAME_BYTES = 1024
 MAX_OUTSIDE_BYTES = 8 * 1024
 """Before the first part, and after the last."""
-MAX_FORM_OVERHEAD_BYTES = 2**20
-"""What a form may hold beside its file, but for long texts."""
+MAX_OVERHEAD_BYTES = 2**20 + MAX_LONG_TEXTS_BYTES
+"""What a form may hold beside its file."""
 # The parser says where the parts begin and end, not where in a chunk: what is outside of them is
 # counted by pieces.
 PIECE_BYTES = 8 * 1024
@@ -51,9 +50,7 @@ class Form:
         return next((value for key, value in reversed(self.fields) if key == name), None)
 
 
-async def read_form(
-    headers: Headers, receive: Receive, limits: BodyLimits, account: Account
-) -> Form:
+async def read_form(headers: Headers, receive: Receive, limits: BodyLimits) -> Form:
     """Read a form whose file may have `limits.max_bytes`.
 
     The file's name and type are not looked at: what it is, its bytes say.
@@ -63,8 +60,8 @@ async def read_form(
         CallerGone: the caller hung up.
     """
     reader = FormReader(_boundary(headers), limits.max_bytes)
-    longest = limits.max_bytes + MAX_FORM_OVERHEAD_BYTES + MAX_LONG_TEXTS_BYTES
-    async for chunk in chunks(receive, BodyLimits(longest, limits.timeout_s), account):
+    longest = limits.max_bytes + MAX_OVERHEAD_BYTES
+    async for chunk in chunks(receive, BodyLimits(longest, limits.timeout_s)):
         reader.feed(chunk)
     return reader.finish()
 
@@ -152,8 +149,10 @@ class FormReader:
         """The form.
 
         Raises:
-            ApiError: it has no end.
+            ApiError: it has no parts, or no end.
         """
+        if not self._n_parts:
+            raise _damaged("it has no parts")
         if not self._ended:
             raise _damaged("it ends before its last boundary")
         return self.form
