@@ -65,7 +65,7 @@ class Desk:
         self.service.admit()
         check_form_headers(request.headers)
         max_bytes = self.max_file_bytes
-        await self._make_room(request, account, max_bytes + MAX_OVERHEAD_BYTES)
+        await self._make_room(request, account, max_bytes, MAX_OVERHEAD_BYTES)
         limits = BodyLimits(max_bytes, self.settings.upload_timeout_s)
         form = await read_form(request.headers, request.receive, limits)
         account.keep(len(form.file or b""))
@@ -80,8 +80,10 @@ class Desk:
         account.keep(len(body))
         return body
 
-    async def _make_room(self, request: HttpRequest, account: Account, max_bytes: int) -> None:
-        n_bytes = stated_bytes(request.headers, max_bytes)
+    async def _make_room(
+        self, request: HttpRequest, account: Account, max_bytes: int, overhead_bytes: int = 0
+    ) -> None:
+        n_bytes = stated_bytes(request.headers, max_bytes, overhead_bytes)
         # A body that does not say how long it is may be the largest; alone, it always fits.
         await account.take(min(n_bytes, self.budget.limit_bytes))
 

@@ -26,10 +26,15 @@ class BodyLimits:
     """It may stand still for so long, and be slow on average."""
 
 
-def stated_bytes(headers: Headers, max_bytes: int) -> int:
-    """How long a body may be: as long as it says, or `max_bytes` where it does not.
+def stated_bytes(headers: Headers, max_bytes: int, overhead_bytes: int = 0) -> int:
+    """How long a body may be: as long as it says, or the most where it does not.
 
     Refuses what can be refused before a byte is read.
+
+    Args:
+        headers: of the request.
+        max_bytes: of the audio in it.
+        overhead_bytes: of what stands around the audio.
 
     Raises:
         ApiError: 415, compressed; 413, of a stated length that is too large.
@@ -43,8 +48,9 @@ def stated_bytes(headers: Headers, max_bytes: int) -> int:
             headers=CLOSE,
         )
     length = headers.get("content-length", "")
-    n_bytes = int(length) if length.isascii() and length.isdigit() else max_bytes
-    if n_bytes > max_bytes:
+    most = max_bytes + overhead_bytes
+    n_bytes = int(length) if length.isascii() and length.isdigit() else most
+    if n_bytes > most:
         raise too_large(max_bytes, n_bytes)
     return n_bytes
 
