@@ -10,7 +10,7 @@ import traceback
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from speech_endpoint.errors import printable
+from speech_endpoint.errors import InvalidRequest, printable
 from speech_endpoint.server.access import Access
 from speech_endpoint.server.errors import ApiError, CallerGone, to_api_error
 from speech_endpoint.server.observation.log import log_request
@@ -93,7 +93,11 @@ class Guard:
             if record.response_started:
                 # What has begun as another answer cannot become this one.
                 raise
-            await _send(error_response(api_error, scope["path"]), scope, receive, send)
+            if scope["path"] in HOST_PATHS:
+                response = host_response(error, api_error)
+            else:
+                response = JSONResponse(api_error.body(), api_error.status, api_error.headers)
+            await _send(response, scope, receive, send)
 
 
 def noted(error: Exception, record: RequestRecord) -> ApiError:
@@ -113,10 +117,11 @@ def noted(error: Exception, record: RequestRecord) -> ApiError:
     return api_error
 
 
-def error_response(error: ApiError, path: str) -> Response:
-    """In OpenAI's shape, or in the host's where a caller knows only that."""
-    body = {"error": error.message} if path in HOST_PATHS else error.body()
-    return JSONResponse(body, error.status, error.headers)
+def host_response(error: Exception, api_error: ApiError) -> Response:
+    """In the host's shape; what the handler would raise has the host's status and words, too."""
+    if isinstance(error, InvalidRequest):
+        return JSONResponse({"error": str(error)}, 400)
+    return JSONResponse({"error": api_error.message}, api_error.status, api_error.headers)
 
 
 async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

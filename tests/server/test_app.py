@@ -56,7 +56,7 @@ def error_of(answer: httpx.Response) -> dict:
         (InvalidRequest("inputs", "too_long", "long"), 400, "invalid", "audio_too_long"),
         (InvalidRequest("inputs", "missing", "empty"), 400, "invalid", "audio_empty"),
         (InvalidRequest("inputs", "too_large", "big"), 413, "invalid", "payload_too_large"),
-        (InvalidRequest("parameters.task", "unavailable", "x"), 400, "invalid", "unsupported_value"),
+        (InvalidRequest("parameters.x", "unavailable", ""), 400, "invalid", "unsupported_value"),
         (Overloaded("busy", 7.2), 429, "rate_limit", "queue_full"),
         (Unavailable("loading", 3.0, "loading"), 503, "server", "loading"),
         (Unavailable("draining", 3.0, "draining"), 503, "server", "draining"),

@@ -110,10 +110,12 @@ def test_s10_a_request_that_takes_too_long_is_given_up() -> None:
 
 
 def test_s19_a_slow_body_is_given_up_with_an_answer() -> None:
-    with served(ScriptedService(*EVENTS), upload_timeout_s=0.1) as server:
-        with wire.connect(server.port) as connection:
-            connection.sendall(wire.head(server.port, 1000) + b"--")
-            answer = wire.read_until(connection, b"upload_timeout")
+    with (
+        served(ScriptedService(*EVENTS), upload_timeout_s=0.1) as server,
+        wire.connect(server.port) as connection,
+    ):
+        connection.sendall(wire.head(server.port, 1000) + b"--")
+        answer = wire.read_until(connection, b"upload_timeout")
     assert answer.startswith(b"HTTP/1.1 408")
 
 
