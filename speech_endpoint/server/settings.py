@@ -44,6 +44,10 @@ class ServerSettings(ModelSettings):
     """Longest estimated wait; who would wait longer is refused."""
     max_requests: int = Field(default=64, ge=1)
     """At work or waiting."""
+    audio_memory_mb: int = Field(default=2048, ge=1)
+    """For the decoded audio of all requests together, MiB."""
+    max_slots: int = Field(default=24, ge=1)
+    """Windows that are decoded together."""
     request_timeout_s: float = Field(default=3600.0, gt=0)
     """From admission to the last byte."""
     drain_delay_s: float = Field(default=5.0, ge=0)
