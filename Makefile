@@ -1,15 +1,19 @@
-# make demo | test | pure | coverage | lint | models | compat-test | bench | bench-gpu | accuracy | fuzz | canary | audit
+# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | bench | bench-gpu |
+#   accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 INSTALLED := .venv/.installed
 COMPAT_INSTALLED := .venv-compat/.installed
+SERVER_PYTHON := .venv-server/bin/python
+SERVER_INSTALLED := .venv-server/.installed
+SERVER_TEST_INSTALLED := .venv-server/.test-installed
 AUDIT_INSTALLED := .venv-audit/.installed
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test bench bench-gpu accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test serve server-test bench bench-gpu accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -39,6 +43,13 @@ models: $(BUILT)
 # The newest transformers is in .venv; here are the default container's versions, over the same torch and pyannote.
 compat-test: $(BUILT) $(COMPAT_INSTALLED)
 	$(COMPAT_PYTHON) -m pytest -m core
+
+# docs/server.md has the routes and the settings, which the environment holds: make serve PORT=8001
+serve: $(INSTALLED) $(SERVER_INSTALLED)
+	$(SERVER_PYTHON) -m speech_endpoint.server
+
+server-test: $(BUILT) $(SERVER_TEST_INSTALLED)
+	$(SERVER_PYTHON) -m pytest tests/server $(ARGS)
 
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
@@ -88,6 +99,18 @@ $(BENCH_INSTALLED): pyproject.toml | $(INSTALLED)
 $(AUDIT_INSTALLED): pyproject.toml | $(INSTALLED)
 	test -x .venv-audit/bin/python || $(PYTHON) -m venv --without-pip .venv-audit
 	$(PIP) --python .venv-audit/bin/python install --group audit
+	touch $@
+
+# Over the main environment's packages, which pip sees and leaves where they are.
+$(SERVER_INSTALLED): requirements-server.txt | $(INSTALLED)
+	test -x $(SERVER_PYTHON) || $(PYTHON) -m venv --without-pip .venv-server
+	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(PYTHON) -c "$$site" > "$$($(SERVER_PYTHON) -c "$$site")/main-environment.pth"
+	$(PIP) --python $(SERVER_PYTHON) install -r requirements-server.txt
+	touch $@
+
+$(SERVER_TEST_INSTALLED): pyproject.toml $(SERVER_INSTALLED)
+	$(PIP) --python $(SERVER_PYTHON) install --group server-test
 	touch $@
 
 $(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)

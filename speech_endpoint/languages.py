@@ -51,3 +51,10 @@ def language_code(language: str) -> str | None:
         f"e.g. {', '.join(repr(code) for code in list(LANGUAGES)[:6])}, 'english', or 'auto' to "
         "detect it"
     )
+
+
+def language_name(code: str) -> str:
+    """The English name ("english") of a language that Whisper has by this code."""
+    from transformers.models.whisper.tokenization_whisper import LANGUAGES
+
+    return str(LANGUAGES.get(code, code))

@@ -56,6 +56,8 @@ class DecodingScores:
     compression_ratio: float
     """Of the window's text, by zlib: repetition compresses well."""
     no_speech_probability: float
+    window_start_s: float = 0.0
+    """Where the window begins in the recording."""
 
 
 class _ConsecutiveWords:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from speech_endpoint.output.cues import Cue, SubtitleOptions, cues
 from speech_endpoint.output.display_text import one_line
-from speech_endpoint.transcript import Transcript
+from speech_endpoint.transcript import SpeakerTurn, Transcript, Turn
 
 DEFAULT_OPTIONS = SubtitleOptions()
 MIN_TURN_MS = 1
@@ -16,7 +16,7 @@ MIN_TURN_MS = 1
 def render(
     transcript: Transcript, response_format: str, options: SubtitleOptions = DEFAULT_OPTIONS
 ) -> str:
-    """Write `transcript` in one of `FORMATS`: "text", "srt", "vtt" or "rttm".
+    """Write `transcript` in one of `FORMATS`: "text", "srt", "vtt", "rttm" or "tsv".
 
     Args:
         transcript: its turns, or its segments where there are none.
@@ -60,9 +60,14 @@ def to_vtt(transcript: Transcript, options: SubtitleOptions) -> str:
 
 
 def to_rttm(transcript: Transcript, options: SubtitleOptions) -> str:
-    """Rich Transcription Time Marked (NIST): one line of ten fields, parted by blanks, a turn."""
+    """Rich Transcription Time Marked (NIST) of the turns; see `rttm`."""
+    return rttm(transcript.turns)
+
+
+def rttm(turns: Iterable[Turn | SpeakerTurn]) -> str:
+    """One line of ten fields, parted by blanks, a turn."""
     lines = []
-    for turn in transcript.turns:
+    for turn in turns:
         start, end = round(turn.start * 1000), round(turn.end * 1000)
         start = max(0, min(start, end - MIN_TURN_MS))
         duration_s = max(end - start, MIN_TURN_MS) / 1000
@@ -73,11 +78,21 @@ def to_rttm(transcript: Transcript, options: SubtitleOptions) -> str:
     return "".join(lines)
 
 
+def to_tsv(transcript: Transcript, options: SubtitleOptions) -> str:
+    """Tab separated, as openai/whisper writes it: a segment's milliseconds and text a line."""
+    lines = ["start\tend\ttext\n"]
+    for segment in transcript.segments:
+        start, end = round(segment.start * 1000), round(segment.end * 1000)
+        lines.append(f"{start}\t{end}\t{one_line(segment.text)}\n")
+    return "".join(lines)
+
+
 FORMATS: dict[str, Callable[[Transcript, SubtitleOptions], str]] = {
     "text": to_text,
     "srt": to_srt,
     "vtt": to_vtt,
     "rttm": to_rttm,
+    "tsv": to_tsv,
 }
 
 

@@ -129,6 +129,7 @@ class DecodeResult:
             mean_log_probability=self.quality.mean_log_probability,
             compression_ratio=self.quality.compression_ratio,
             no_speech_probability=self.quality.no_speech_probability,
+            window_start_s=self.request.start_s,
         )
 
 

@@ -1,0 +1,132 @@
+"""The shapes of OpenAI's audio API, as types; keys that are ours are extra.
+
+https://github.com/openai/openai-openapi, `CreateTranscriptionResponse…`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired
+
+# pydantic makes schemas of them, and asks for this one before Python 3.12.
+from typing_extensions import TypedDict
+
+
+class Usage(TypedDict):
+    """What is billed, elsewhere."""
+
+    type: str
+    seconds: int
+
+
+class LanguageCode(TypedDict):
+    """One of the languages that are spoken."""
+
+    code: str
+
+
+class TokenLogprob(TypedDict):
+    """How sure the model is of a word: ours are whole words, with calibrated probabilities."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+
+
+class Json(TypedDict):
+    """The answer in `json`."""
+
+    text: str
+    usage: Usage
+    languages: list[LanguageCode]
+    logprobs: NotRequired[list[TokenLogprob]]
+    warnings: NotRequired[list[str]]
+    speakers: NotRequired[list[dict[str, Any]]]
+    timings: NotRequired[dict[str, float]]
+
+
+class VerboseWord(TypedDict):
+    """A word of `verbose_json`; `probability` and `speaker` are ours."""
+
+    word: str
+    start: float
+    end: float
+    probability: float
+    speaker: NotRequired[str]
+
+
+class VerboseSegment(TypedDict):
+    """A segment of `verbose_json`; `speaker` is ours."""
+
+    id: int
+    seek: int
+    start: float
+    end: float
+    text: str
+    tokens: list[int]
+    temperature: float
+    avg_logprob: float
+    compression_ratio: float
+    no_speech_prob: float
+    speaker: NotRequired[str]
+
+
+class VerboseJson(TypedDict):
+    """The answer in `verbose_json`."""
+
+    task: str
+    language: str
+    duration: float
+    text: str
+    segments: NotRequired[list[VerboseSegment]]
+    words: NotRequired[list[VerboseWord]]
+    usage: Usage
+    warnings: NotRequired[list[str]]
+    speakers: NotRequired[list[dict[str, Any]]]
+    timings: NotRequired[dict[str, float]]
+
+
+class DiarizedSegment(TypedDict):
+    """A turn of `diarized_json`; `words` are ours."""
+
+    type: str
+    id: str
+    start: float
+    end: float
+    text: str
+    speaker: str
+    words: NotRequired[list[VerboseWord]]
+
+
+class DiarizedJson(TypedDict):
+    """The answer in `diarized_json`; `transcript`, the text without names, is ours."""
+
+    task: str
+    duration: float
+    text: str
+    transcript: str
+    segments: list[DiarizedSegment]
+    usage: Usage
+    warnings: NotRequired[list[str]]
+    speakers: NotRequired[list[dict[str, Any]]]
+    timings: NotRequired[dict[str, float]]
+
+
+class DiarizationSegment(TypedDict):
+    """Who spoke when."""
+
+    id: str
+    speaker: str
+    start: float
+    end: float
+    confidence: NotRequired[float]
+
+
+class DiarizationJson(TypedDict):
+    """The answer of /v1/audio/diarization."""
+
+    task: str
+    duration: float
+    num_speakers: int
+    segments: list[DiarizationSegment]
+    usage: Usage
+    warnings: NotRequired[list[str]]

@@ -1,0 +1,1 @@
+"""HTTP for many callers: OpenAI's audio API, the host's, and what runs a server. Knows no model."""

@@ -1,0 +1,1 @@
+"""What is known of requests: records, figures, log lines. Nothing of what was said."""
