@@ -82,11 +82,15 @@ class Backend:
         """How many rows to compute in a step that has `rows`."""
         return rows
 
+    def attention_scale(self, head_width: int) -> float:
+        """What `attention` has its queries multiplied by."""
+        return float(head_width**-0.5)
+
     def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attention of all to all.
 
         Args:
-            query: (batch, heads, n, d), already scaled.
+            query: (batch, heads, n, d), multiplied by `attention_scale`.
             key: (batch, heads, t, d).
             value: (batch, heads, t, d).
 
@@ -99,7 +103,8 @@ class Backend:
         """Attention of a step's queries to the text so far.
 
         Args:
-            query, key, value: as in `attention`.
+            query: (batch, heads, n, d), already scaled.
+            key, value: as in `attention`.
             mask: (batch, 1, n, t), true where a query may look.
         """
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)

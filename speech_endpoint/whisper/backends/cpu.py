@@ -6,6 +6,7 @@ int8 0.7 ms.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from speech_endpoint.hardware import has_bfloat16
 from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
+from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention
 from speech_endpoint.whisper.backends.cpu_linear import (
     BlockedLinear,
     Int8Linear,
@@ -48,9 +50,12 @@ class CpuBackend(Backend):
         automatic = quantization == "auto" and self.dtype == torch.bfloat16
         self.int8_lm_head = quantization == "int8" or automatic
         # With AMX a small bfloat16 product takes less time than rounding its input to int8 does.
-        automatic_layers = automatic and not torch.cpu._is_amx_tile_supported()
-        self.int8_layers = quantization == "int8" or automatic_layers
+        has_tiles = torch.cpu._is_amx_tile_supported()
+        self.int8_layers = quantization == "int8" or (automatic and not has_tiles)
         self.packs_weights = self.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        # PyTorch's own attention is the faster one with AMX, and in float32.
+        blockwise = self.packs_weights and not has_tiles
+        self.blockwise_attention = BlockwiseAttention(self.dtype) if blockwise else None
 
     @property
     def number_formats(self) -> str:
@@ -79,6 +84,15 @@ class CpuBackend(Backend):
     def padded_rows(self, rows: int) -> int:
         """Padded once here, where each `BlockedLinear` would pad anew."""
         return padded_to_blocks(rows) if self.packs_weights and not self.int8_layers else rows
+
+    def attention_scale(self, head_width: int) -> float:
+        scale = super().attention_scale(head_width)
+        return scale if self.blockwise_attention is None else scale * math.log2(math.e)
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        if self.blockwise_attention is None:
+            return super().attention(query, key, value)
+        return self.blockwise_attention(query, key, value)
 
     def self_attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
         if query.shape[2] > 1:

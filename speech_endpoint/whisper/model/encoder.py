@@ -22,7 +22,7 @@ class Encoder:
         self.conv1 = read.convolution("conv1", stride=1)
         self.conv2 = read.convolution("conv2", stride=2)
         self.position_embedding = read.table("embed_positions.weight")
-        scale = (config.d_model // n_heads) ** -0.5
+        scale = backend.attention_scale(config.d_model // n_heads)
         self.layers = [
             EncoderLayer(read, f"layers.{n}.", n_heads, scale) for n in range(config.encoder_layers)
         ]
