@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from torch import Tensor
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.backends.cpu import CpuBackend
+from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention
 from speech_endpoint.whisper.backends.cpu_linear import ROW_BLOCK, BlockedLinear, Int8Linear
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
@@ -75,6 +78,49 @@ def test_attention_to_audio_is_attention_however_the_cache_lies(dtype, n_queries
     torch.testing.assert_close(
         found.float(), attention(query, key, value), atol=tolerance, rtol=tolerance
     )
+
+
+@pytest.fixture(scope="module")
+def blockwise() -> BlockwiseAttention:
+    """One for all tests, as for all windows: its buffer has seen other shapes."""
+    return BlockwiseAttention(torch.bfloat16)
+
+
+@settings(deadline=None, max_examples=25)
+@given(n_heads=st.integers(1, 4), n_queries=st.integers(1, 1100), n_keys=st.integers(1, 1100))
+def test_blocks_of_queries_attend_as_all_at_once(
+    blockwise: BlockwiseAttention, n_heads: int, n_queries: int, n_keys: int
+) -> None:
+    query, key, value = (random(1, n_heads, n, 8, seed=n) for n in (n_queries, n_keys, n_keys))
+    query = query / 4
+    found = blockwise((query * math.log2(math.e)).bfloat16(), key.bfloat16(), value.bfloat16())
+    torch.testing.assert_close(found.float(), attention(query, key, value), atol=0.05, rtol=0.05)
+
+
+@pytest.mark.parametrize("offset", [0.0, -900.0])
+def test_scores_beyond_all_powers_of_two_are_attended_to(
+    blockwise: BlockwiseAttention, offset: float
+) -> None:
+    """2 ** 600 is infinite in bfloat16, and 2 ** -300 is zero."""
+    n = 16
+    query = torch.cat([600 * torch.eye(n), torch.full((n, 1), offset)], dim=1).bfloat16()
+    key = torch.cat([torch.eye(n), torch.ones(n, 1)], dim=1).bfloat16()
+    value = random(n, n + 1).bfloat16()
+    found = blockwise(query[None, None], key[None, None], value[None, None])
+    assert torch.equal(found[0, 0], value)
+
+
+def test_frames_attend_alike_alone_and_beside_another_window(
+    blockwise: BlockwiseAttention,
+) -> None:
+    """A window's text does not depend on what is encoded beside it, nor on overflow there."""
+    query, key, value = (random(3, 8, 700, 8, seed=n).bfloat16() for n in range(3))
+    key[1] *= 200
+    together = blockwise(query, key, value)
+    assert together.isfinite().all()
+    for n in (2, 0, 1):
+        one = slice(n, n + 1)
+        assert torch.equal(blockwise(query[one], key[one], value[one]), together[one])
 
 
 def test_a_slot_is_split_into_parts_of_its_time() -> None:

@@ -17,7 +17,7 @@ from speech_endpoint.transcript import Waveform
 
 
 class Linear(Protocol):
-    """y = x Wᵀ + b, for x of shape (…, in)."""
+    """y = x Wᵀ + b, for x of shape (…, in), in a number format of its own."""
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
@@ -37,6 +37,8 @@ class Backend:
 
     encoder_batch_size = 4
     """Windows that the encoder takes at once, of those that are admitted together."""
+    feed_forward_frames = 1500
+    """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30
     """Memory that slots leave free, for everything else that decoding takes."""
     warms_up = False
@@ -46,6 +48,11 @@ class Backend:
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
+
+    @property
+    def residual_dtype(self) -> torch.dtype:
+        """Number format in which the encoder's layers add what they compute to their input."""
+        return self.dtype
 
     @property
     def number_formats(self) -> str:
@@ -77,6 +84,10 @@ class Backend:
         """
         return self._dense(weight, bias)
 
+    def feed_forward_linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
+        """A linear layer of the encoder's feed-forward networks; arguments as in `linear`."""
+        return self.linear(weight, bias, rows)
+
     def step_linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
         """A linear layer for the few rows of a decoding step; arguments as in `linear`."""
         return self._dense(weight, bias)
@@ -89,11 +100,15 @@ class Backend:
         """How many rows to compute in a step that has `rows`."""
         return rows
 
+    def attention_scale(self, head_width: int) -> float:
+        """What `attention` has its queries multiplied by."""
+        return float(head_width**-0.5)
+
     def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attention of all to all.
 
         Args:
-            query: (batch, heads, n, d), already scaled.
+            query: (batch, heads, n, d), multiplied by `attention_scale`.
             key: (batch, heads, t, d).
             value: (batch, heads, t, d).
 
@@ -106,7 +121,8 @@ class Backend:
         """Attention of a step's queries to the text so far.
 
         Args:
-            query, key, value: as in `attention`.
+            query: (batch, heads, n, d), already scaled.
+            key, value: as in `attention`.
             mask: (batch, 1, n, t), true where a query may look.
         """
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)

@@ -6,6 +6,7 @@ int8 0.7 ms.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 from speech_endpoint.hardware import has_bfloat16
 from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
+from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention, attention_to_text
 from speech_endpoint.whisper.backends.cpu_linear import (
     BlockedLinear,
     Int8Linear,
@@ -41,22 +43,39 @@ class CpuBackend(Backend):
         """
         Args:
             dtype: auto: bfloat16 where the CPU multiplies it natively, else float32.
-            quantization: int8: the decoder's linear layers and the projection to the vocabulary;
-                auto, with bfloat16: what is fastest and keeps the text.
+            quantization: int8: the decoder's linear layers and the projection to the vocabulary,
+                and without AMX the encoder's feed-forward networks; auto, with bfloat16: of these
+                what is fastest and keeps the text.
         """
         super().__init__(torch.device("cpu"), _pick_dtype(dtype))
         automatic = quantization == "auto" and self.dtype == torch.bfloat16
         self.int8_lm_head = quantization == "int8" or automatic
-        # With AMX a small bfloat16 product takes less time than rounding its input to int8 does.
-        automatic_layers = automatic and not torch.cpu._is_amx_tile_supported()
-        self.int8_layers = quantization == "int8" or automatic_layers
+        # With AMX a bfloat16 product takes less time than rounding its input to int8 does, and
+        # PyTorch's own attention less than plain products.
+        has_tiles = torch.cpu._is_amx_tile_supported()
+        self.int8_layers = quantization == "int8" or (automatic and not has_tiles)
         self.packs_weights = self.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        blockwise = self.packs_weights and not has_tiles
+        self.int8_encoder = self.int8_layers and blockwise
+        if self.int8_encoder:
+            # What is between the two products, float32, stays in cache.
+            self.feed_forward_frames = 300
+        self.blockwise_attention = BlockwiseAttention(self.dtype) if blockwise else None
+
+    @property
+    def residual_dtype(self) -> torch.dtype:
+        # It costs nothing here, and makes up for the scores that blockwise attention rounds.
+        return self.dtype if self.blockwise_attention is None else torch.float32
 
     @property
     def number_formats(self) -> str:
-        names = {"decoder layers": self.int8_layers, "output matrix": self.int8_lm_head}
-        quantized = " and ".join(name for name, is_int8 in names.items() if is_int8)
-        return super().number_formats + (f", int8 for {quantized}" if quantized else "")
+        names = {
+            "the encoder's feed-forward networks": self.int8_encoder,
+            "decoder layers": self.int8_layers,
+            "output matrix": self.int8_lm_head,
+        }
+        quantized = ", ".join(name for name, is_int8 in names.items() if is_int8)
+        return super().number_formats + (f"; int8 for {quantized}" if quantized else "")
 
     def free_bytes(self) -> int | None:
         return available_bytes()
@@ -65,6 +84,11 @@ class CpuBackend(Backend):
         if self.packs_weights:
             return PackedLinear(*self._cast(weight, bias), rows)
         return self._dense(weight, bias)
+
+    def feed_forward_linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
+        if self.int8_encoder:
+            return Int8Linear(weight, bias, self.residual_dtype)
+        return self.linear(weight, bias, rows)
 
     def step_linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
         if self.int8_layers:
@@ -80,7 +104,18 @@ class CpuBackend(Backend):
         """Padded once here, where each `BlockedLinear` would pad anew."""
         return padded_to_blocks(rows) if self.packs_weights and not self.int8_layers else rows
 
+    def attention_scale(self, head_width: int) -> float:
+        scale = super().attention_scale(head_width)
+        return scale if self.blockwise_attention is None else scale * math.log2(math.e)
+
+    def attention(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        if self.blockwise_attention is None:
+            return super().attention(query, key, value)
+        return self.blockwise_attention(query, key, value)
+
     def self_attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        if self.blockwise_attention is not None:
+            return attention_to_text(query, key, value, mask)
         if query.shape[2] > 1:
             return super().self_attention(query, key, value, mask)
         # A single query takes another kernel, whose last bits differ from those of two and more.
