@@ -20,8 +20,8 @@ def main() -> int:
         return EX_CONFIG
     # PyTorch takes seconds to import, which nobody who mistyped a setting need wait.
     from speech_endpoint.server.run import serve
-    from speech_endpoint.service.backlog import ServiceLimits  # type: ignore[import-not-found]
-    from speech_endpoint.service.resident import ResidentService  # type: ignore[import-not-found]
+    from speech_endpoint.service.backlog import ServiceLimits
+    from speech_endpoint.service.resident import ResidentService
 
     limits = ServiceLimits(
         max_wait_s=settings.max_wait_s,
