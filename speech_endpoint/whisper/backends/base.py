@@ -16,7 +16,7 @@ from speech_endpoint.memory import n_that_fit
 
 
 class Linear(Protocol):
-    """y = x Wᵀ + b, for x of shape (…, in)."""
+    """y = x Wᵀ + b, for x of shape (…, in), in a number format of its own."""
 
     def __call__(self, x: Tensor) -> Tensor: ...
 
@@ -36,6 +36,8 @@ class Backend:
 
     encoder_batch_size = 4
     """Windows that the encoder takes at once, of those that are admitted together."""
+    feed_forward_frames = 1500
+    """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30
     """Memory that slots leave free, for everything else that decoding takes."""
     drafting_scales_with_rows = False
@@ -43,6 +45,11 @@ class Backend:
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self.device, self.dtype = device, dtype
+
+    @property
+    def residual_dtype(self) -> torch.dtype:
+        """Number format in which the encoder's layers add what they compute to their input."""
+        return self.dtype
 
     @property
     def number_formats(self) -> str:
@@ -69,6 +76,10 @@ class Backend:
             bias: (out,), float32, or None.
         """
         return self._dense(weight, bias)
+
+    def feed_forward_linear(self, weight: Tensor, bias: Tensor | None, rows: int) -> Linear:
+        """A linear layer of the encoder's feed-forward networks; arguments as in `linear`."""
+        return self.linear(weight, bias, rows)
 
     def step_linear(self, weight: Tensor, bias: Tensor | None) -> Linear:
         """A linear layer for the few rows of a decoding step; arguments as in `linear`."""

@@ -15,6 +15,7 @@ class PackedLinear:
         self.bias = bias
 
     def __call__(self, x: Tensor) -> Tensor:
+        x = x.to(torch.bfloat16)
         return torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
 
 
@@ -63,9 +64,9 @@ class Int8Linear:
 
     def __call__(self, x: Tensor) -> Tensor:
         rows = x.reshape(-1, x.shape[-1]).float()
-        row_scale = rows.abs().amax(dim=1, keepdim=True).clamp_(min=1e-8) / 127
+        row_scale = rows.abs().amax(dim=1, keepdim=True).clamp_(min=1e-8).div_(127)
         # oneDNN's fast kernels take unsigned inputs: 128 stands for zero.
-        quantized = (rows / row_scale).round_().add_(128).to(torch.uint8)
+        quantized = _bytes(torch.quantize_per_tensor(rows / row_scale, 1.0, 128, torch.quint8))
         y = torch.ops.onednn.qlinear_pointwise(
             quantized,
             1.0,
@@ -85,3 +86,9 @@ class Int8Linear:
         if self.bias is not None:
             y.add_(self.bias)
         return y.to(self.out_dtype).view(*x.shape[:-1], -1)
+
+
+def _bytes(quantized: Tensor) -> Tensor:
+    """The integers of a quantized tensor, which `int_repr` would copy; for uint8 ones."""
+    integers = torch.empty(0, dtype=torch.uint8)
+    return integers.set_(quantized.untyped_storage(), 0, quantized.shape, quantized.stride())

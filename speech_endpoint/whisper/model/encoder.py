@@ -21,12 +21,13 @@ class Encoder:
         self.backend = backend
         self.conv1 = read.convolution("conv1", stride=1)
         self.conv2 = read.convolution("conv2", stride=2)
-        self.position_embedding = read.table("embed_positions.weight")
+        residual_dtype = backend.residual_dtype
+        self.position_embedding = read.tensor("embed_positions.weight").to(residual_dtype)
         scale = backend.attention_scale(config.d_model // n_heads)
         self.layers = [
             EncoderLayer(read, f"layers.{n}.", n_heads, scale) for n in range(config.encoder_layers)
         ]
-        self.norm = read.norm("layer_norm")
+        self.norm = read.norm("layer_norm", residual_dtype)
 
     def __call__(self, log_mel: Tensor) -> Tensor:
         """Log-mel (windows, mels, 3000) to audio features (windows, 1500, width)."""
@@ -39,7 +40,7 @@ class Encoder:
         x = F.gelu(self.conv2(x)) + self.position_embedding
         for layer in self.layers:
             x = layer(x)
-        return self.norm(x)
+        return self.norm(x).to(self.backend.dtype)
 
 
 class EncoderLayer:
@@ -48,18 +49,21 @@ class EncoderLayer:
     def __init__(self, read: WeightReader, name: str, n_heads: int, scale: float) -> None:
         attention = name + "self_attn."
         self.backend, self.n_heads = read.backend, n_heads
-        self.attention_norm = read.norm(name + "self_attn_layer_norm")
+        self.attention_norm = read.norm(name + "self_attn_layer_norm", read.backend.residual_dtype)
         self.qkv = read.linear(
             attention + "q_proj", attention + "k_proj", attention + "v_proj", scale=scale
         )
         self.attention_out = read.linear(attention + "out_proj")
-        self.mlp_norm = read.norm(name + "final_layer_norm")
-        self.fc1, self.fc2 = read.linear(name + "fc1"), read.linear(name + "fc2")
+        self.mlp_norm = read.norm(name + "final_layer_norm", read.backend.residual_dtype)
+        self.fc1 = read.feed_forward_linear(name + "fc1")
+        self.fc2 = read.feed_forward_linear(name + "fc2")
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(batch, frames, width) to the same shape."""
+        """Add to x, (batch, frames, width), in place, and return it."""
         projected = self.qkv(self.attention_norm(x)).chunk(3, dim=-1)
         query, key, value = (split_heads(part, self.n_heads) for part in projected)
         attended = self.backend.attention(query, key, value)
-        x = x + self.attention_out(attended.transpose(1, 2).flatten(2))
-        return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
+        x += self.attention_out(attended.transpose(1, 2).flatten(2))
+        for frames in x.split(self.backend.feed_forward_frames, dim=1):
+            frames += self.fc2(F.gelu(self.fc1(self.mlp_norm(frames))))
+        return x

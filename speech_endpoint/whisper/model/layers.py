@@ -59,8 +59,11 @@ class WeightReader:
         """A tensor in the model's number format."""
         return self.tensor(name).to(self.backend.dtype)
 
-    def norm(self, name: str) -> Norm:
-        return Norm(self.table(name + ".weight"), self.table(name + ".bias"))
+    def norm(self, name: str, dtype: torch.dtype | None = None) -> Norm:
+        """A norm for an input in a number format; None: in the model's."""
+        weight, bias = self.tensor(name + ".weight"), self.tensor(name + ".bias")
+        chosen = dtype or self.backend.dtype
+        return Norm(weight.to(chosen), bias.to(chosen))
 
     def convolution(self, name: str, stride: int) -> Convolution:
         weight = self.tensor(name + ".weight").transpose(1, 2).flatten(1)
@@ -75,6 +78,10 @@ class WeightReader:
             scale: multiplies the first of them.
         """
         return self.backend.linear(*self._stacked(names, scale), AUDIO_FRAMES)
+
+    def feed_forward_linear(self, name: str) -> Linear:
+        """A layer of the encoder's feed-forward networks."""
+        return self.backend.feed_forward_linear(*self._stacked([name], 1.0), AUDIO_FRAMES)
 
     def step_linear(self, *names: str, scale: float = 1.0) -> Linear:
         """One layer for the few rows of a decoding step; arguments as in `linear`."""
