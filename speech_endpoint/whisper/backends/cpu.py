@@ -15,7 +15,7 @@ from torch import Tensor
 from speech_endpoint.hardware import has_bfloat16
 from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
-from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention
+from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention, attention_to_text
 from speech_endpoint.whisper.backends.cpu_linear import (
     BlockedLinear,
     Int8Linear,
@@ -114,6 +114,8 @@ class CpuBackend(Backend):
         return self.blockwise_attention(query, key, value)
 
     def self_attention(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
+        if self.blockwise_attention is not None:
+            return attention_to_text(query, key, value, mask)
         if query.shape[2] > 1:
             return super().self_attention(query, key, value, mask)
         # A single query takes another kernel, whose last bits differ from those of two and more.
