@@ -85,6 +85,7 @@ class Engine:
         """Let a window wait for a slot."""
         self._waiting.add(request)
 
+    @torch.inference_mode()
     def cancel(self, caller: Caller) -> None:
         """Give up a caller's windows, those that wait and those that are being decoded."""
         self._waiting.drop(caller)
