@@ -100,6 +100,7 @@ def test_a18_a_streamed_text_is_the_text(client: OpenAI, plain: str) -> None:
     assert "".join(deltas) == events[-1].text == plain and len(deltas) > 1
 
 
+@pytest.mark.filterwarnings("ignore:deprecated")
 def test_a_translation_is_asked_for_by_its_route(client: OpenAI) -> None:
     answer = client.audio.translations.create(
         file=KENNEDY, model="whisper-1", response_format="verbose_json"
