@@ -1,0 +1,147 @@
+"""Windows in their slots: admission, one decoder step, completion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from speech_endpoint.whisper.draft_length import DraftPolicy
+from speech_endpoint.whisper.fallback import TEMPERATURES
+from speech_endpoint.whisper.model.whisper import WhisperModel
+from speech_endpoint.whisper.prefill import Prefill
+from speech_endpoint.whisper.sequence import (
+    ActiveSequence,
+    DecodeRequest,
+    DecodeResult,
+    MultilingualWindow,
+)
+from speech_endpoint.whisper.speculation import DraftModel, Proposal, Speculation
+from speech_endpoint.whisper.stepping import Accepted, DirectStepper
+
+
+class Batch:
+    """Windows in their slots, and what works on them: given up as a whole when memory runs out."""
+
+    def __init__(
+        self,
+        model: WhisperModel,
+        n_slots: int,
+        draft: DraftModel | None,
+        draft_policy: DraftPolicy,
+    ) -> None:
+        """Arguments as in `Engine`."""
+        self.model = model
+        self.cache = model.decoder.new_cache(n_slots)
+        self.prefill = Prefill(model, self.cache)
+        self.stepper = DirectStepper(model, self.cache)
+        self.speculation: Speculation | None = None
+        if draft is not None:
+            self.speculation = Speculation(draft, n_slots, draft_policy)
+        self.sequences: list[ActiveSequence] = []
+        """In the first slots, in order."""
+
+    @property
+    def n_free(self) -> int:
+        return self.cache.n_slots - len(self.sequences)
+
+    def admit(self, requests: Sequence[DecodeRequest]) -> list[MultilingualWindow]:
+        """Fill free slots with windows of one group; those of two languages are handed back."""
+        first = len(self.sequences)
+        prefilled = self.prefill(requests, first)
+        requests[0].group.statistics.encoder_s += prefilled.encoder_s
+        self.sequences += prefilled.sequences
+        if self.speculation:
+            self.speculation.admit(prefilled)
+        handed_back = [n for n in range(len(requests)) if prefilled.multilingual[n]]
+        for n in reversed(handed_back):
+            self._release(first + n)
+        return [MultilingualWindow(requests[n]) for n in reversed(handed_back)]
+
+    def advance(self) -> None:
+        """One step of all sequences."""
+        proposal = Proposal.none(len(self.sequences))
+        if self.speculation:
+            proposal = self.speculation.propose(self.sequences)
+        started = time.perf_counter()
+        steps = self.stepper.advance(self.sequences, proposal.drafts)
+        proposed, accepted = self._write(proposal, steps)
+        if self.speculation:
+            step_s = time.perf_counter() - started
+            self.speculation.record(proposal, proposed, accepted, step_s)
+
+    def _write(self, proposal: Proposal, steps: Sequence[Accepted]) -> tuple[int, int]:
+        """Append what a step says; how many draft tokens it compared, and accepted."""
+        total_proposed = total_accepted = 0
+        for sequence, draft, step in zip(self.sequences, proposal.drafts, steps, strict=True):
+            proposed = min(len(draft), step.n_accepted + 1)
+            statistics = sequence.group.statistics
+            statistics.row_steps += 1
+            statistics.proposed += proposed
+            statistics.accepted += step.n_accepted
+            statistics.tokens += sequence.append(
+                step.tokens, step.log_probabilities, self.model.tokenizer.eot
+            )
+            total_proposed += proposed
+            total_accepted += step.n_accepted
+        for group in {sequence.group for sequence in self.sequences}:
+            group.statistics.steps += 1
+        return total_proposed, total_accepted
+
+    def finished(self) -> Iterator[DecodeResult]:
+        """Hand out, one by one, what is done, and free its slot; text that is not to be trusted is
+        decoded again at the next temperature."""
+        for row in reversed(range(len(self.sequences))):
+            sequence = self.sequences[row]
+            if not sequence.ended or self._goes_on(row):
+                continue
+            result = self._result(row)
+            if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
+                sequence.best = result
+            if result.quality.needs_fallback and _may_fall_back(sequence):
+                self._restart(sequence)
+            else:
+                yield sequence.best
+                self._release(row)
+
+    def _restart(self, sequence: ActiveSequence) -> None:
+        sequence.restart()
+        sequence.group.statistics.fallbacks += 1
+        if self.speculation:
+            self.speculation.restart(sequence)
+
+    def _goes_on(self, row: int) -> bool:
+        """Whether a text that ended for its repetition is spoken, and is written on."""
+        sequence = self.sequences[row]
+        eot = self.model.tokenizer.eot
+        return sequence.may_go_on(eot) and sequence.go_on(self._alignment(row), eot)
+
+    def _result(self, row: int) -> DecodeResult:
+        return self.sequences[row].result(self._alignment(row), self.model.tokenizer)
+
+    def _alignment(self, row: int) -> torch.Tensor | None:
+        """Where the heads looked when each token of a sequence, and the next, was written.
+
+        An end of text is no token of it.
+        """
+        if not self.model.decoder.alignment_heads:
+            return None
+        sequence = self.sequences[row]
+        first = len(sequence.initial_tokens) - 1
+        last = first + len(sequence.written(self.model.tokenizer.eot)) + 1
+        return self.model.decoder.alignment(self.cache, row, first, last).cpu()
+
+    def _release(self, row: int) -> None:
+        """Free a slot; the last sequence moves to it, so that the used slots come first."""
+        sequence = self.sequences[row]
+        last = self.sequences.pop()
+        if row < len(self.sequences):
+            self.cache.move(len(self.sequences), row, last.n_positions)
+            self.sequences[row] = last
+        if self.speculation:
+            self.speculation.release(sequence)
+
+
+def _may_fall_back(sequence: ActiveSequence) -> bool:
+    return sequence.request.fallback and sequence.temperature_index + 1 < len(TEMPERATURES)
