@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from speech_endpoint.whisper.batch_state import BatchState
 from speech_endpoint.whisper.draft_length import DraftPolicy
 from speech_endpoint.whisper.fallback import TEMPERATURES
 from speech_endpoint.whisper.model.whisper import WhisperModel
@@ -35,7 +36,8 @@ class Batch:
         self.model = model
         self.cache = model.decoder.new_cache(n_slots)
         self.prefill = Prefill(model, self.cache)
-        self.stepper = DirectStepper(model, self.cache)
+        self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
+        self.stepper = DirectStepper(model, self.cache, self.state)
         self.speculation: Speculation | None = None
         if draft is not None:
             self.speculation = Speculation(draft, n_slots, draft_policy)
@@ -51,6 +53,8 @@ class Batch:
         first = len(self.sequences)
         prefilled = self.prefill(requests, first)
         requests[0].group.statistics.encoder_s += prefilled.encoder_s
+        for slot, sequence in enumerate(prefilled.sequences, start=first):
+            self._begin(slot, sequence)
         self.sequences += prefilled.sequences
         if self.speculation:
             self.speculation.admit(prefilled)
@@ -65,7 +69,12 @@ class Batch:
         if self.speculation:
             proposal = self.speculation.propose(self.sequences)
         started = time.perf_counter()
-        steps = self.stepper.advance(self.sequences, proposal.drafts)
+        samplers = [sequence.sampler for sequence in self.sequences]
+        steps = self.stepper.advance(
+            proposal.drafts,
+            max(sequence.n_positions for sequence in self.sequences),
+            samplers if any(samplers) else [],
+        )
         proposed, accepted = self._write(proposal, steps)
         if self.speculation:
             step_s = time.perf_counter() - started
@@ -100,13 +109,19 @@ class Batch:
             if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
                 sequence.best = result
             if result.quality.needs_fallback and _may_fall_back(sequence):
-                self._restart(sequence)
+                self._restart(row)
             else:
                 yield sequence.best
                 self._release(row)
 
-    def _restart(self, sequence: ActiveSequence) -> None:
+    def _begin(self, slot: int, sequence: ActiveSequence) -> None:
+        initial_tokens = sequence.initial_tokens
+        self.state.begin(slot, initial_tokens[-1], len(initial_tokens) - 1, sequence.max_tokens)
+
+    def _restart(self, row: int) -> None:
+        sequence = self.sequences[row]
         sequence.restart()
+        self._begin(row, sequence)
         sequence.group.statistics.fallbacks += 1
         if self.speculation:
             self.speculation.restart(sequence)
@@ -138,6 +153,7 @@ class Batch:
         last = self.sequences.pop()
         if row < len(self.sequences):
             self.cache.move(len(self.sequences), row, last.n_positions)
+            self.state.move(len(self.sequences), row)
             self.sequences[row] = last
         if self.speculation:
             self.speculation.release(sequence)

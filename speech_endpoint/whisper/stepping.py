@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from speech_endpoint.whisper.logit_rules import constraint_after
+from speech_endpoint.whisper.batch_state import BatchState, Written
+from speech_endpoint.whisper.logit_rules import Sampler
 from speech_endpoint.whisper.model.cache import DecoderCache
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import ActiveSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +20,34 @@ class Accepted:
 
     tokens: list[int]
     log_probabilities: list[float]
+    n_accepted: int
+    """How many of the draft tokens the model would have written itself."""
 
-    @property
-    def n_accepted(self) -> int:
-        """How many of the tokens had been proposed."""
-        return len(self.tokens) - 1
+
+def advance(
+    model: WhisperModel,
+    cache: DecoderCache,
+    state: BatchState,
+    drafts: Tensor,
+    length: int,
+    samplers: Sequence[Sampler | None] = (),
+) -> Written:
+    """Decode one step on the device: no value leaves it, but to draw at a temperature.
+
+    Args:
+        model: decodes.
+        cache: of the batch.
+        state: of the batch.
+        drafts: (rows, k), next tokens of the first slots; -1 where there are fewer.
+        length: positions that the self-attention covers.
+        samplers: of each row; none at all: the likeliest tokens.
+    """
+    tokens, positions = state.inputs(drafts)
+    logits = model.decoder.step(tokens, positions, cache, length).flatten(0, 1)
+    # One draw a row: columns beyond the first only fill up beside rows that have a draft.
+    width = tokens.shape[1]
+    spread = [row if n == 0 else None for row in samplers for n in range(width)]
+    return state.write(drafts, model.rules.choose(logits, state.context(drafts), spread))
 
 
 class DirectStepper:
@@ -33,61 +56,35 @@ class DirectStepper:
     Whoever issues them otherwise, as captured graphs whose results are read later, does it here.
     """
 
-    def __init__(self, model: WhisperModel, cache: DecoderCache) -> None:
-        self.model, self.cache = model, cache
+    def __init__(self, model: WhisperModel, cache: DecoderCache, state: BatchState) -> None:
+        self.model, self.cache, self.state = model, cache, state
 
     def advance(
-        self, sequences: Sequence[ActiveSequence], drafts: Sequence[Sequence[int]]
+        self,
+        drafts: Sequence[Sequence[int]],
+        n_positions: int,
+        samplers: Sequence[Sampler | None] = (),
     ) -> list[Accepted]:
-        """Decode one step.
+        """Decode one step of the sequences in the first slots.
 
         Args:
-            sequences: those in the first slots of the cache, in order.
             drafts: proposed next tokens of each; [] for none.
+            n_positions: of the text of the longest.
+            samplers: of each; none at all: the likeliest tokens.
         """
-        width = 1 + max(len(draft) for draft in drafts)
-        logits = self._decode(sequences, drafts, width)
-        constraints = [
-            constraint_after([*sequence.tokens, *draft[:column]], self.model.tokenizer)
-            for sequence, draft in zip(sequences, drafts, strict=True)
-            for column in range(width)
-        ]
-        # One draw a row: columns beyond the first only fill up beside rows that have a draft.
-        samplers = [
-            sequence.sampler if column == 0 else None
-            for sequence in sequences
-            for column in range(width)
-        ]
-        sampled = self.model.rules.choose(logits.flatten(0, 1), constraints, samplers)
-        tokens = sampled.tokens.view(-1, width).tolist()
-        log_probabilities = sampled.log_probabilities.view(-1, width).tolist()
-        return [
-            _accept(draft, chosen, scores)
-            for draft, chosen, scores in zip(drafts, tokens, log_probabilities, strict=True)
-        ]
-
-    def _decode(
-        self, sequences: Sequence[ActiveSequence], drafts: Sequence[Sequence[int]], width: int
-    ) -> Tensor:
-        """Logits after the last token and each of the draft's: (sequences, width, vocabulary)."""
-        tokenizer, decoder = self.model.tokenizer, self.model.decoder
-        device = decoder.backend.device
-        tokens, positions = [], []
-        for sequence, draft in zip(sequences, drafts, strict=True):
-            padding = [tokenizer.eot] * (width - 1 - len(draft))
-            tokens.append([sequence.last_token, *draft, *padding])
-            first = sequence.n_positions - 1
-            positions.append([min(first + n, decoder.max_positions - 1) for n in range(width)])
-        furthest = max(row[-1] for row in positions)
-        return decoder.step(
-            torch.tensor(tokens, device=device),
-            torch.tensor(positions, device=device),
-            self.cache,
-            self.cache.attention_length(furthest + 1),
+        k = max(len(draft) for draft in drafts)
+        padded = torch.tensor(
+            [[*draft, *[-1] * (k - len(draft))] for draft in drafts],
+            dtype=torch.long,
+            device=self.model.backend.device,
         )
-
-
-def _accept(draft: Sequence[int], chosen: Sequence[int], scores: Sequence[float]) -> Accepted:
-    """The tokens that the model chose, up to the first that the draft had otherwise."""
-    agreed = next((n for n, token in enumerate(draft) if token != chosen[n]), len(draft))
-    return Accepted(list(chosen[: agreed + 1]), list(scores[: agreed + 1]))
+        length = self.cache.attention_length(n_positions + k)
+        written = advance(self.model, self.cache, self.state, padded, length, samplers)
+        rows = zip(
+            written.tokens.tolist(),
+            written.log_probabilities.tolist(),
+            written.n_written.tolist(),
+            written.n_accepted.tolist(),
+            strict=True,
+        )
+        return [Accepted(tokens[:n], scores[:n], right) for tokens, scores, n, right in rows]

@@ -100,7 +100,7 @@ class Backend:
 
         Args:
             query, key, value: as in `attention`.
-            mask: (batch, 1, n, t), true where a query may look.
+            mask: (batch, 1, n, t), added to the scores: 0, and -inf where a query may not look.
         """
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
 

@@ -191,7 +191,10 @@ class DecoderLayer:
         name = f"layers.{index}."
         attention, cross = name + "self_attn.", name + "encoder_attn."
         self.backend, self.index, self.n_heads = read.backend, index, n_heads
-        self.alignment_slots = alignment_slots
+        # Slots are counted layer by layer: those of one lie side by side.
+        slots, heads = [slot for slot, _ in alignment_slots], [head for _, head in alignment_slots]
+        self.alignment_slots = slice(slots[0], slots[-1] + 1) if slots else None
+        self.alignment_heads = torch.tensor(heads, dtype=torch.long, device=read.backend.device)
         scale = (read.tensor(name + "fc1.weight").shape[1] // n_heads) ** -0.5
         self.self_norm = read.norm(name + "self_attn_layer_norm")
         self.qkv = read.step_linear(
@@ -238,8 +241,10 @@ class DecoderLayer:
             step.cache.cross_keys[self.index][:n_rows],
             step.cache.cross_values[self.index][:n_rows],
         )
-        for slot, head in self.alignment_slots:
-            step.cache.alignment_queries[step.rows, slot, step.positions] = query[:, head]
+        if self.alignment_slots:
+            queries = step.cache.alignment_queries[:, self.alignment_slots]
+            looking = query.index_select(1, self.alignment_heads).transpose(1, 2)
+            queries[step.rows, :, step.positions] = looking
         return attended.transpose(1, 2).reshape(n_rows * n, -1)
 
 
