@@ -78,6 +78,19 @@ class Backend:
         """The projection to the vocabulary, the largest matrix of a step: (vocabulary, width)."""
         return self.step_linear(weight, None)
 
+    def vocabulary(self, embedding: Tensor, projection: Tensor | None) -> tuple[Tensor, Linear]:
+        """The embedding of tokens, and the projection to them.
+
+        Args:
+            embedding: (vocabulary, width), float32.
+            projection: the same for the way back; None: the embedding.
+
+        Returns:
+            At least (vocabulary, width), in the model's number format, and the layer.
+        """
+        weight = embedding if projection is None else projection
+        return embedding.to(self.dtype), self.lm_head(weight)
+
     def padded_rows(self, rows: int) -> int:
         """How many rows to compute in a step that has `rows`."""
         return rows
@@ -102,7 +115,9 @@ class Backend:
             query, key, value: as in `attention`.
             mask: (batch, 1, n, t), added to the scores: 0, and -inf where a query may not look.
         """
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+        return F.scaled_dot_product_attention(
+            query.contiguous(), key, value, attn_mask=mask, scale=1.0
+        )
 
     # The layout of the cross-attention's value cache is known to the next four alone. Values lie
     # (…, d, frames): the layout that oneDNN reads at the memory's speed.
