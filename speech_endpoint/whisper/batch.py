@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
 
 from speech_endpoint.whisper.batch_state import BatchState
+from speech_endpoint.whisper.captured import CapturedStepper, NotRecorded
 from speech_endpoint.whisper.draft_length import DraftPolicy
 from speech_endpoint.whisper.fallback import TEMPERATURES
 from speech_endpoint.whisper.model.whisper import WhisperModel
@@ -19,7 +21,9 @@ from speech_endpoint.whisper.sequence import (
     MultilingualWindow,
 )
 from speech_endpoint.whisper.speculation import DraftModel, Proposal, Speculation
-from speech_endpoint.whisper.stepping import Accepted, DirectStepper
+from speech_endpoint.whisper.stepping import DirectStepper, Report, Stepper
+
+logger = logging.getLogger(__name__)
 
 
 class Batch:
@@ -37,7 +41,12 @@ class Batch:
         self.cache = model.decoder.new_cache(n_slots)
         self.prefill = Prefill(model, self.cache)
         self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
-        self.stepper = DirectStepper(model, self.cache, self.state)
+        self.direct = DirectStepper(model, self.cache, self.state)
+        self.stepper: Stepper = self.direct
+        # Drafts are chosen on the host, by what the step before has written.
+        recorder = model.backend.recorder()
+        if recorder is not None and draft is None:
+            self.stepper = CapturedStepper(model, self.cache, self.state, recorder)
         self.speculation: Speculation | None = None
         if draft is not None:
             self.speculation = Speculation(draft, n_slots, draft_policy)
@@ -69,22 +78,37 @@ class Batch:
         if self.speculation:
             proposal = self.speculation.propose(self.sequences)
         started = time.perf_counter()
-        samplers = [sequence.sampler for sequence in self.sequences]
-        steps = self.stepper.advance(
-            proposal.drafts,
-            max(sequence.n_positions for sequence in self.sequences),
-            samplers if any(samplers) else [],
-        )
-        proposed, accepted = self._write(proposal, steps)
+        n_positions = max(sequence.n_positions for sequence in self.sequences)
+        if proposal.length or any(sequence.sampler for sequence in self.sequences):
+            self._write(self.stepper.drain())
+            accepted = self._write(
+                self.direct.advance_drafted(self.sequences, n_positions, proposal.drafts)
+            )
+        else:
+            accepted = self._write(self._issue(n_positions))
         if self.speculation:
             step_s = time.perf_counter() - started
-            self.speculation.record(proposal, proposed, accepted, step_s)
+            self.speculation.record(proposal, *accepted, step_s)
 
-    def _write(self, proposal: Proposal, steps: Sequence[Accepted]) -> tuple[int, int]:
+    def _issue(self, n_positions: int) -> Report | None:
+        try:
+            return self.stepper.advance(self.sequences, n_positions)
+        except NotRecorded as error:
+            logger.warning("steps are issued one by one: %s", error)
+            report, self.stepper = self.stepper.drain(), self.direct
+            return report
+
+    def _write(self, report: Report | None) -> tuple[int, int]:
         """Append what a step says; how many draft tokens it compared, and accepted."""
         total_proposed = total_accepted = 0
-        for sequence, draft, step in zip(self.sequences, proposal.drafts, steps, strict=True):
-            proposed = min(len(draft), step.n_accepted + 1)
+        if report is None:
+            return 0, 0
+        groups = set()
+        for n, (sequence, step) in enumerate(zip(report.sequences, report.accepted, strict=True)):
+            began_anew = sequence.temperature_index != report.temperatures[n]
+            if sequence.ended or began_anew:
+                continue
+            proposed = min(report.n_drafted[n], step.n_accepted + 1)
             statistics = sequence.group.statistics
             statistics.row_steps += 1
             statistics.proposed += proposed
@@ -94,7 +118,8 @@ class Batch:
             )
             total_proposed += proposed
             total_accepted += step.n_accepted
-        for group in {sequence.group for sequence in self.sequences}:
+            groups.add(sequence.group)
+        for group in groups:
             group.statistics.steps += 1
         return total_proposed, total_accepted
 
@@ -151,10 +176,13 @@ class Batch:
         """Free a slot; the last sequence moves to it, so that the used slots come first."""
         sequence = self.sequences[row]
         last = self.sequences.pop()
+        sequence.ended = True
         if row < len(self.sequences):
             self.cache.move(len(self.sequences), row, last.n_positions)
             self.state.move(len(self.sequences), row)
             self.sequences[row] = last
+        # A step that is under way, or has more rows than there are windows, leaves it alone.
+        self.state.stop(len(self.sequences))
         if self.speculation:
             self.speculation.release(sequence)
 

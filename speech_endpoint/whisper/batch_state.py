@@ -24,6 +24,11 @@ class Written:
     n_accepted: Tensor
     """How many of a row's draft tokens the model would have written itself."""
 
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """All of them, in the order above."""
+        return self.tokens, self.log_probabilities, self.n_written, self.n_accepted
+
 
 class BatchState:
     """Of each slot: its latest tokens, how many there are, and whether it is still written.
@@ -49,6 +54,11 @@ class BatchState:
         self.active = torch.zeros(n_slots, dtype=torch.bool, device=device)
         self.text = torch.zeros(n_slots, max_positions + 1, dtype=torch.long, device=device)
         self._columns = torch.arange(max_positions, device=device)
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """All that changes; they stay at their addresses."""
+        return self._numbers, self.active, self.text
 
     def begin(self, slot: int, last: int, position: int, limit: int) -> None:
         """Take in a window, or begin it anew.

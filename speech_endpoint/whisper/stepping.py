@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from speech_endpoint.whisper.batch_state import BatchState, Written
 from speech_endpoint.whisper.logit_rules import Sampler
 from speech_endpoint.whisper.model.cache import DecoderCache
 from speech_endpoint.whisper.model.whisper import WhisperModel
+from speech_endpoint.whisper.sequence import ActiveSequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,27 +52,57 @@ def advance(
     return state.write(drafts, model.rules.choose(logits, state.context(drafts), spread))
 
 
-class DirectStepper:
-    """Issues steps one by one, and waits for what each says.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step wrote, for the sequences that it was issued for, in their order."""
 
-    Whoever issues them otherwise, as captured graphs whose results are read later, does it here.
-    """
+    sequences: tuple[ActiveSequence, ...]
+    temperatures: tuple[int, ...]
+    """At which of the temperatures each was: one that began anew since is another text."""
+    n_drafted: tuple[int, ...]
+    accepted: list[Accepted]
+
+
+class Stepper(Protocol):
+    """Issues steps of the likeliest tokens, and says later what they wrote."""
+
+    def advance(self, sequences: Sequence[ActiveSequence], n_positions: int) -> Report | None:
+        """Issue a step of the sequences in the first slots; what one before it wrote, if any.
+
+        Args:
+            sequences: in the order of their slots.
+            n_positions: of the text of the longest, as far as reports tell.
+        """
+
+    def drain(self) -> Report | None:
+        """What has been issued and not been reported yet."""
+
+
+class DirectStepper:
+    """Issues steps one by one, and waits for what each says."""
 
     def __init__(self, model: WhisperModel, cache: DecoderCache, state: BatchState) -> None:
         self.model, self.cache, self.state = model, cache, state
 
-    def advance(
+    def advance(self, sequences: Sequence[ActiveSequence], n_positions: int) -> Report:
+        """As in `Stepper`, of this very step."""
+        return self.advance_drafted(sequences, n_positions, [[] for _ in sequences])
+
+    def drain(self) -> None:
+        """Everything is reported at once."""
+
+    def advance_drafted(
         self,
-        drafts: Sequence[Sequence[int]],
+        sequences: Sequence[ActiveSequence],
         n_positions: int,
-        samplers: Sequence[Sampler | None] = (),
-    ) -> list[Accepted]:
-        """Decode one step of the sequences in the first slots.
+        drafts: Sequence[Sequence[int]],
+    ) -> Report:
+        """A step with drafts, or with rows that draw at a temperature.
 
         Args:
+            sequences: as in `Stepper.advance`.
+            n_positions: as there.
             drafts: proposed next tokens of each; [] for none.
-            n_positions: of the text of the longest.
-            samplers: of each; none at all: the likeliest tokens.
         """
         k = max(len(draft) for draft in drafts)
         padded = torch.tensor(
@@ -78,13 +110,31 @@ class DirectStepper:
             dtype=torch.long,
             device=self.model.backend.device,
         )
-        length = self.cache.attention_length(n_positions + k)
-        written = advance(self.model, self.cache, self.state, padded, length, samplers)
-        rows = zip(
-            written.tokens.tolist(),
-            written.log_probabilities.tolist(),
-            written.n_written.tolist(),
-            written.n_accepted.tolist(),
-            strict=True,
+        samplers = [sequence.sampler for sequence in sequences]
+        written = advance(
+            self.model,
+            self.cache,
+            self.state,
+            padded,
+            self.cache.attention_length(n_positions + k),
+            samplers if any(samplers) else [],
         )
-        return [Accepted(tokens[:n], scores[:n], right) for tokens, scores, n, right in rows]
+        return Report(
+            tuple(sequences),
+            tuple(sequence.temperature_index for sequence in sequences),
+            tuple(len(draft) for draft in drafts),
+            read(written, len(sequences)),
+        )
+
+
+def read(written: Written, n_rows: int) -> list[Accepted]:
+    """What a step wrote for its first rows; waits for it where it is on a device."""
+    rows = zip(
+        written.tokens.tolist(),
+        written.log_probabilities.tolist(),
+        written.n_written.tolist(),
+        written.n_accepted.tolist(),
+        strict=True,
+    )
+    accepted = [Accepted(tokens[:n], scores[:n], right) for tokens, scores, n, right in rows]
+    return accepted[:n_rows]

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from speech_endpoint.hardware import release_memory
 from speech_endpoint.memory import n_that_fit
+from speech_endpoint.whisper.backends.recording import Recorder
 
 
 class Linear(Protocol):
@@ -171,6 +172,10 @@ class Backend:
         q, k, v = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
         weights = torch.softmax(torch.bmm(q, k.transpose(1, 2)), dim=-1)
         return torch.bmm(weights, v.transpose(1, 2)).reshape(query.shape)
+
+    def recorder(self) -> Recorder | None:
+        """What records steps to replay them; None where they are issued one by one."""
+        return None
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given, before a clock is read."""

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from speech_endpoint.whisper.backends.base import Backend, Linear
+from speech_endpoint.whisper.backends.recording import CudaGraphs, Recorder
 
 # cuBLAS chooses its kernel, and with it the order of its sums, by the number of rows, and in half
 # precision the last bits change words. A step is always computed with a whole number of such
@@ -63,6 +64,9 @@ class CudaBackend(Backend):
 
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.device)
+
+    def recorder(self) -> Recorder:
+        return CudaGraphs(self.device)
 
     def padded_rows(self, rows: int) -> int:
         return padded_to_blocks(rows)
