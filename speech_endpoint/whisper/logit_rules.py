@@ -125,10 +125,12 @@ class LogitRules:
             after_pair, 0
         )
         logits.index_fill_(1, self.suppress_tokens, -torch.inf)
-        logits[:, : tokenizer.eot].masked_fill_(no_text[:, None], -torch.inf)
+        # Added row by row: a mask that is spread over a row takes many times as long on a CPU.
+        barred = torch.where(no_text, -torch.inf, 0.0)[:, None]
+        logits[:, : tokenizer.eot].add_(barred)
         logits[:, tokenizer.eot : first].masked_fill_(is_first[:, None], -torch.inf)
         if tokenizer.added_words:
-            logits[:, after:].masked_fill_(no_text[:, None], -torch.inf)
+            logits[:, after:].add_(barred)
         index = self.timestamp_index
         forbidden = (index < low[:, None]) | (index >= high[:, None])
         logits[:, first:after].masked_fill_(forbidden, -torch.inf)
