@@ -1,12 +1,15 @@
-"""Windows in their slots: prefill, one step for all, completion."""
+"""Windows in their slots: admission, one decoder step, completion."""
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
 
+from speech_endpoint.whisper.batch_state import BatchState
+from speech_endpoint.whisper.captured import CapturedStepper, NotRecorded
 from speech_endpoint.whisper.draft_length import DraftPolicy
 from speech_endpoint.whisper.fallback import TEMPERATURES
 from speech_endpoint.whisper.model.whisper import WhisperModel
@@ -19,7 +22,9 @@ from speech_endpoint.whisper.sequence import (
     MultilingualWindow,
 )
 from speech_endpoint.whisper.speculation import DraftModel, Proposal, Speculation
-from speech_endpoint.whisper.stepping import Accepted, DirectStepper
+from speech_endpoint.whisper.stepping import DirectStepper, Report, Stepper
+
+logger = logging.getLogger(__name__)
 
 
 class Batch:
@@ -36,7 +41,13 @@ class Batch:
         self.model = model
         self.cache = model.decoder.new_cache(n_slots)
         self.prefill = Prefill(model, self.cache)
-        self.stepper = DirectStepper(model, self.cache)
+        self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
+        self.direct = DirectStepper(model, self.cache, self.state)
+        self.stepper: Stepper = self.direct
+        # Drafts are chosen on the host, by what the step before has written.
+        recorder = model.backend.recorder()
+        if recorder is not None and draft is None:
+            self.stepper = CapturedStepper(model, self.cache, self.state, recorder)
         self.speculation: Speculation | None = None
         if draft is not None:
             self.speculation = Speculation(draft, n_slots, draft_policy)
@@ -52,6 +63,8 @@ class Batch:
         first = len(self.sequences)
         prefilled = self.prefill(requests, first)
         requests[0].group.statistics.encoder_s += prefilled.encoder_s
+        for slot, sequence in enumerate(prefilled.sequences, start=first):
+            self._begin(slot, sequence)
         self.sequences += prefilled.sequences
         if self.speculation:
             self.speculation.admit(prefilled)
@@ -66,17 +79,37 @@ class Batch:
         if self.speculation:
             proposal = self.speculation.propose(self.sequences)
         started = time.perf_counter()
-        steps = self.stepper.advance(self.sequences, proposal.drafts)
-        proposed, accepted = self._write(proposal, steps)
+        n_positions = max(sequence.n_positions for sequence in self.sequences)
+        if proposal.length or any(sequence.sampler for sequence in self.sequences):
+            self._write(self.stepper.drain())
+            accepted = self._write(
+                self.direct.advance_drafted(self.sequences, n_positions, proposal.drafts)
+            )
+        else:
+            accepted = self._write(self._issue(n_positions))
         if self.speculation:
             step_s = time.perf_counter() - started
-            self.speculation.record(proposal, proposed, accepted, step_s)
+            self.speculation.record(proposal, *accepted, step_s)
 
-    def _write(self, proposal: Proposal, steps: Sequence[Accepted]) -> tuple[int, int]:
+    def _issue(self, n_positions: int) -> Report | None:
+        try:
+            return self.stepper.advance(self.sequences, n_positions)
+        except NotRecorded as error:
+            logger.warning("steps are issued one by one: %s", error)
+            report, self.stepper = self.stepper.drain(), self.direct
+            return report
+
+    def _write(self, report: Report | None) -> tuple[int, int]:
         """Append what a step says; how many draft tokens it compared, and accepted."""
         total_proposed = total_accepted = 0
-        for sequence, draft, step in zip(self.sequences, proposal.drafts, steps, strict=True):
-            proposed = min(len(draft), step.n_accepted + 1)
+        if report is None:
+            return 0, 0
+        groups = set()
+        for n, (sequence, step) in enumerate(zip(report.sequences, report.accepted, strict=True)):
+            began_anew = sequence.temperature_index != report.temperatures[n]
+            if sequence.ended or began_anew:
+                continue
+            proposed = min(report.n_drafted[n], step.n_accepted + 1)
             statistics = sequence.group.statistics
             statistics.row_steps += 1
             statistics.proposed += proposed
@@ -86,7 +119,8 @@ class Batch:
             )
             total_proposed += proposed
             total_accepted += step.n_accepted
-        for group in {sequence.group for sequence in self.sequences}:
+            groups.add(sequence.group)
+        for group in groups:
             group.statistics.steps += 1
         return total_proposed, total_accepted
 
@@ -101,7 +135,7 @@ class Batch:
             if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
                 sequence.best = result
             if result.quality.needs_fallback and _may_fall_back(sequence):
-                self._restart(sequence)
+                self._restart(row)
             else:
                 yield sequence.best
                 self._release(row)
@@ -112,8 +146,14 @@ class Batch:
             if self.sequences[row].group.caller is caller:
                 self._release(row)
 
-    def _restart(self, sequence: ActiveSequence) -> None:
+    def _begin(self, slot: int, sequence: ActiveSequence) -> None:
+        initial_tokens = sequence.initial_tokens
+        self.state.begin(slot, initial_tokens[-1], len(initial_tokens) - 1, sequence.max_tokens)
+
+    def _restart(self, row: int) -> None:
+        sequence = self.sequences[row]
         sequence.restart()
+        self._begin(row, sequence)
         sequence.group.statistics.fallbacks += 1
         if self.speculation:
             self.speculation.restart(sequence)
@@ -143,9 +183,13 @@ class Batch:
         """Free a slot; the last sequence moves to it, so that the used slots come first."""
         sequence = self.sequences[row]
         last = self.sequences.pop()
+        sequence.ended = True
         if row < len(self.sequences):
             self.cache.move(len(self.sequences), row, last.n_positions)
+            self.state.move(len(self.sequences), row)
             self.sequences[row] = last
+        # A step that is under way, or has more rows than there are windows, leaves it alone.
+        self.state.stop(len(self.sequences))
         if self.speculation:
             self.speculation.release(sequence)
 

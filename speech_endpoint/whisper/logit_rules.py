@@ -16,34 +16,33 @@ from speech_endpoint.whisper.tokenizer import N_TIMESTAMPS, Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
-class TokenConstraint:
-    """What may be written at one position. Timestamps are counted from <|0.00|>."""
+class TextContext:
+    """What stands before each position, prompt and initial tokens apart: (positions,), int64."""
 
-    text: bool = True
-    """Text tokens; the end of text is not one of them."""
-    timestamps_from: int = 0
-    timestamps_to: int = N_TIMESTAMPS
-    """The first that may not be written."""
-    first: bool = False
-    """The first position of a window, where an empty text is not allowed."""
+    last: Tensor
+    """The token before; -1 where none is written."""
+    before_last: Tensor
+    latest_timestamp: Tensor
+    """Counted from <|0.00|>; -1 where none is written."""
 
-
-def constraint_after(tokens: Sequence[int], tokenizer: Tokenizer) -> TokenConstraint:
-    """What may follow `tokens`, those written since the initial tokens, timestamps included."""
-    if not tokens:
-        last = tokenizer.max_initial_timestamp
-        return TokenConstraint(
-            text=False, first=True, timestamps_to=N_TIMESTAMPS if last is None else last + 1
-        )
-    after_timestamp = tokenizer.is_timestamp(tokens[-1])
-    after_pair = after_timestamp and (len(tokens) < 2 or tokenizer.is_timestamp(tokens[-2]))
-    if after_pair:
-        return TokenConstraint(timestamps_to=0)
-    latest = next((t for t in reversed(tokens) if tokenizer.is_timestamp(t)), None)
-    floor = 0 if latest is None else latest - tokenizer.first_timestamp
-    if after_timestamp:
-        return TokenConstraint(text=False, timestamps_from=floor)
-    return TokenConstraint(timestamps_from=floor if latest is None else floor + 1)
+    @classmethod
+    def after(
+        cls, histories: Sequence[Sequence[int]], tokenizer: Tokenizer, device: torch.device
+    ) -> TextContext:
+        """A position after each of the texts, which are written since the initial tokens."""
+        rows = [
+            (
+                tokens[-1] if tokens else -1,
+                tokens[-2] if len(tokens) > 1 else -1,
+                max(
+                    (t - tokenizer.first_timestamp for t in tokens if tokenizer.is_timestamp(t)),
+                    default=-1,
+                ),
+            )
+            for tokens in histories
+        ]
+        last, before_last, latest = torch.tensor(rows, device=device).T
+        return cls(last, before_last, latest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,69 +62,78 @@ class Sampled:
 
 
 class LogitRules:
-    """Applies the rules of one vocabulary to logits."""
+    """Applies the rules of one vocabulary to logits, without a look at any value."""
 
     def __init__(self, tokenizer: Tokenizer, device: torch.device) -> None:
         self.tokenizer = tokenizer
-        self.suppress_tokens = torch.tensor(tokenizer.suppress_tokens, device=device)
-        self.begin_suppress_tokens = torch.tensor(
-            tokenizer.begin_suppress_tokens, dtype=torch.long, device=device
+        self.suppress_tokens = torch.tensor(
+            tokenizer.suppress_tokens, dtype=torch.long, device=device
         )
         self.timestamp_index = torch.arange(N_TIMESTAMPS, device=device)
+        last = tokenizer.max_initial_timestamp
+        self._initial_timestamps = N_TIMESTAMPS if last is None else last + 1
+
+    def is_timestamp(self, tokens: Tensor) -> Tensor:
+        """Which of `tokens` are timestamps: bool, of the same shape."""
+        tokenizer = self.tokenizer
+        return (tokens >= tokenizer.first_timestamp) & (tokens < tokenizer.after_timestamps)
 
     def choose(
-        self,
-        logits: Tensor,
-        constraints: Sequence[TokenConstraint],
-        samplers: Sequence[Sampler | None] = (),
+        self, logits: Tensor, context: TextContext, samplers: Sequence[Sampler | None] = ()
     ) -> Sampled:
         """Choose a token at each position: the likeliest, or one drawn where there is a sampler.
 
         Args:
             logits: (positions, vocabulary), float32; masked in place.
-            constraints: of each position.
-            samplers: of each position; none at all: the likeliest everywhere.
+            context: of each position.
+            samplers: of each position; none at all: the likeliest everywhere. A draw waits for the
+                device.
         """
-        self._mask(logits, constraints)
+        self._mask(logits, context)
         first, after = self.tokenizer.first_timestamp, self.tokenizer.after_timestamps
-        text, timestamps = logits[:, :first], logits[:, first:after]
-        best_text, best_text_token = text.max(dim=1)
-        timestamps_total = torch.logsumexp(timestamps, dim=1)
-        total = torch.logaddexp(torch.logsumexp(text, dim=1), timestamps_total)
+        scores = torch.log_softmax(logits, dim=1)
+        text, timestamps = scores[:, :first], scores[:, first:after]
+        best_text = text.amax(dim=1)
+        text_token = text.argmax(dim=1)
         if self.tokenizer.added_words:
-            added = logits[:, after:]
-            best_added, best_added_token = added.max(dim=1)
-            is_added = best_added > best_text
-            best_text_token = torch.where(is_added, best_added_token + after, best_text_token)
+            best_added, added_token = scores[:, after:].max(dim=1)
+            text_token = torch.where(best_added > best_text, added_token + after, text_token)
             best_text = torch.maximum(best_added, best_text)
-            total = torch.logaddexp(total, torch.logsumexp(added, dim=1))
         # All timestamps together are likelier than any one text token: it is time for one.
-        is_timestamp = timestamps_total > best_text
-        best_timestamp, best_timestamp_token = timestamps.max(dim=1)
-        tokens = torch.where(is_timestamp, best_timestamp_token + first, best_text_token)
-        chosen = torch.where(is_timestamp, best_timestamp, best_text)
+        is_timestamp = torch.logsumexp(timestamps, dim=1) > best_text
+        tokens = torch.where(is_timestamp, timestamps.argmax(dim=1) + first, text_token)
         for position, sampler in enumerate(samplers):
             if sampler is not None:
-                token = self._draw(logits[position].clone(), bool(is_timestamp[position]), sampler)
-                tokens[position], chosen[position] = token, logits[position, token]
-        return Sampled(tokens, chosen - total)
+                tokens[position] = self._draw(
+                    logits[position].clone(), bool(is_timestamp[position]), sampler
+                )
+        return Sampled(tokens, scores.gather(1, tokens[:, None])[:, 0])
 
-    def _mask(self, logits: Tensor, constraints: Sequence[TokenConstraint]) -> None:
-        tokenizer, device = self.tokenizer, logits.device
+    def _mask(self, logits: Tensor, context: TextContext) -> None:
+        """Forbid text at a window's first position and between the two timestamps of a pair, a
+        timestamp after a pair, one that goes back in time, and a second one of the same time
+        unless it completes a pair."""
+        tokenizer = self.tokenizer
         first, after = tokenizer.first_timestamp, tokenizer.after_timestamps
-        logits[:, self.suppress_tokens] = -torch.inf
-        low = torch.tensor([rule.timestamps_from for rule in constraints], device=device)[:, None]
-        high = torch.tensor([rule.timestamps_to for rule in constraints], device=device)[:, None]
-        forbidden = (self.timestamp_index < low) | (self.timestamp_index >= high)
+        is_first = context.last < 0
+        after_timestamp = self.is_timestamp(context.last)
+        before = context.before_last
+        after_pair = after_timestamp & ((before < 0) | self.is_timestamp(before))
+        no_text = is_first | (after_timestamp & ~after_pair)
+        low = context.latest_timestamp + (~after_timestamp).long()
+        high = torch.where(is_first, self._initial_timestamps, N_TIMESTAMPS).masked_fill_(
+            after_pair, 0
+        )
+        logits.index_fill_(1, self.suppress_tokens, -torch.inf)
+        # Added row by row: a mask that is spread over a row takes many times as long on a CPU.
+        barred = torch.where(no_text, -torch.inf, 0.0)[:, None]
+        logits[:, : tokenizer.eot].add_(barred)
+        logits[:, tokenizer.eot : first].masked_fill_(is_first[:, None], -torch.inf)
+        if tokenizer.added_words:
+            logits[:, after:].add_(barred)
+        index = self.timestamp_index
+        forbidden = (index < low[:, None]) | (index >= high[:, None])
         logits[:, first:after].masked_fill_(forbidden, -torch.inf)
-        for position, rule in enumerate(constraints):
-            if rule.first:
-                logits[position, :first] = -torch.inf
-                logits[position, after:] = -torch.inf
-                logits[position, self.begin_suppress_tokens] = -torch.inf
-            elif not rule.text:
-                logits[position, : tokenizer.eot] = -torch.inf
-                logits[position, after:] = -torch.inf
 
     def _draw(self, logits: Tensor, is_timestamp: bool, sampler: Sampler) -> int:
         """A token drawn from the distribution of `logits`, (vocabulary,), at a temperature."""

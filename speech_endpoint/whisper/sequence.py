@@ -211,7 +211,9 @@ class ActiveSequence:
             alignment: as in `DecodeResult`, of the tokens so far.
             eot: the end of text.
         """
-        spoken = self._settled(self.tokens, alignment, eot).goes_on
+        # What is looked for after the last token is known only once the next step has been.
+        known = None if alignment is None else alignment[:, : len(self.tokens)]
+        spoken = self._settled(self.tokens, known, eot).goes_on
         self.repeats_itself = self.ended = not spoken
         return spoken
 
@@ -223,7 +225,10 @@ class ActiveSequence:
             tokenizer: the model's.
         """
         tokens = self.written(tokenizer.eot)
-        settled = self._settled(tokens, alignment, tokenizer.eot)
+        known = alignment
+        if alignment is not None and self.last_token != tokenizer.eot:
+            known = alignment[:, : len(tokens)]
+        settled = self._settled(tokens, known, tokenizer.eot)
         if self.repeats_itself:
             tokens = tokens[: settled.n_tokens]
             alignment = None if alignment is None else alignment[:, : len(tokens) + 1]

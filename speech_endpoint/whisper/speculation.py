@@ -17,7 +17,7 @@ from torch import Tensor
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.whisper.checkpoint import Checkpoint
 from speech_endpoint.whisper.draft_length import DraftPolicy, SpeculationController
-from speech_endpoint.whisper.logit_rules import constraint_after
+from speech_endpoint.whisper.logit_rules import TextContext
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.prefill import Prefilled
 from speech_endpoint.whisper.sequence import ActiveSequence
@@ -292,6 +292,6 @@ class Speculation:
         )
         for slot, history in zip(slots, histories, strict=True):
             slot.n_cached = len(history)
-        constraints = [constraint_after(tokens, model.tokenizer) for tokens in written]
-        chosen: list[int] = model.rules.choose(logits[:, 0], constraints).tokens.tolist()
+        context = TextContext.after(written, model.tokenizer, device)
+        chosen: list[int] = model.rules.choose(logits[:, 0], context).tokens.tolist()
         return chosen

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from speech_endpoint.whisper.logit_rules import constraint_after
+from speech_endpoint.whisper.batch_state import BatchState, Written
+from speech_endpoint.whisper.logit_rules import Sampler
 from speech_endpoint.whisper.model.cache import DecoderCache
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.sequence import ActiveSequence
@@ -20,74 +22,119 @@ class Accepted:
 
     tokens: list[int]
     log_probabilities: list[float]
+    n_accepted: int
+    """How many of the draft tokens the model would have written itself."""
 
-    @property
-    def n_accepted(self) -> int:
-        """How many of the tokens had been proposed."""
-        return len(self.tokens) - 1
+
+def advance(
+    model: WhisperModel,
+    cache: DecoderCache,
+    state: BatchState,
+    drafts: Tensor,
+    length: int,
+    samplers: Sequence[Sampler | None] = (),
+) -> Written:
+    """Decode one step on the device: no value leaves it, but to draw at a temperature.
+
+    Args:
+        model: decodes.
+        cache: of the batch.
+        state: of the batch.
+        drafts: (rows, k), next tokens of the first slots; -1 where there are fewer.
+        length: positions that the self-attention covers.
+        samplers: of each row; none at all: the likeliest tokens.
+    """
+    tokens, positions = state.inputs(drafts)
+    logits = model.decoder.step(tokens, positions, cache, length).flatten(0, 1)
+    # One draw a row: columns beyond the first only fill up beside rows that have a draft.
+    width = tokens.shape[1]
+    spread = [row if n == 0 else None for row in samplers for n in range(width)]
+    return state.write(drafts, model.rules.choose(logits, state.context(drafts), spread))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a step wrote, for the sequences that it was issued for, in their order."""
+
+    sequences: tuple[ActiveSequence, ...]
+    temperatures: tuple[int, ...]
+    """At which of the temperatures each was: one that began anew since is another text."""
+    n_drafted: tuple[int, ...]
+    accepted: list[Accepted]
+
+
+class Stepper(Protocol):
+    """Issues steps of the likeliest tokens, and says later what they wrote."""
+
+    def advance(self, sequences: Sequence[ActiveSequence], n_positions: int) -> Report | None:
+        """Issue a step of the sequences in the first slots; what one before it wrote, if any.
+
+        Args:
+            sequences: in the order of their slots.
+            n_positions: of the text of the longest, as far as reports tell.
+        """
+
+    def drain(self) -> Report | None:
+        """What has been issued and not been reported yet."""
 
 
 class DirectStepper:
-    """Issues steps one by one, and waits for what each says.
+    """Issues steps one by one, and waits for what each says."""
 
-    Whoever issues them otherwise, as captured graphs whose results are read later, does it here.
-    """
+    def __init__(self, model: WhisperModel, cache: DecoderCache, state: BatchState) -> None:
+        self.model, self.cache, self.state = model, cache, state
 
-    def __init__(self, model: WhisperModel, cache: DecoderCache) -> None:
-        self.model, self.cache = model, cache
+    def advance(self, sequences: Sequence[ActiveSequence], n_positions: int) -> Report:
+        """As in `Stepper`, of this very step."""
+        return self.advance_drafted(sequences, n_positions, [[] for _ in sequences])
 
-    def advance(
-        self, sequences: Sequence[ActiveSequence], drafts: Sequence[Sequence[int]]
-    ) -> list[Accepted]:
-        """Decode one step.
+    def drain(self) -> None:
+        """Everything is reported at once."""
+
+    def advance_drafted(
+        self,
+        sequences: Sequence[ActiveSequence],
+        n_positions: int,
+        drafts: Sequence[Sequence[int]],
+    ) -> Report:
+        """A step with drafts, or with rows that draw at a temperature.
 
         Args:
-            sequences: those in the first slots of the cache, in order.
+            sequences: as in `Stepper.advance`.
+            n_positions: as there.
             drafts: proposed next tokens of each; [] for none.
         """
-        width = 1 + max(len(draft) for draft in drafts)
-        logits = self._decode(sequences, drafts, width)
-        constraints = [
-            constraint_after([*sequence.tokens, *draft[:column]], self.model.tokenizer)
-            for sequence, draft in zip(sequences, drafts, strict=True)
-            for column in range(width)
-        ]
-        # One draw a row: columns beyond the first only fill up beside rows that have a draft.
-        samplers = [
-            sequence.sampler if column == 0 else None
-            for sequence in sequences
-            for column in range(width)
-        ]
-        sampled = self.model.rules.choose(logits.flatten(0, 1), constraints, samplers)
-        tokens = sampled.tokens.view(-1, width).tolist()
-        log_probabilities = sampled.log_probabilities.view(-1, width).tolist()
-        return [
-            _accept(draft, chosen, scores)
-            for draft, chosen, scores in zip(drafts, tokens, log_probabilities, strict=True)
-        ]
-
-    def _decode(
-        self, sequences: Sequence[ActiveSequence], drafts: Sequence[Sequence[int]], width: int
-    ) -> Tensor:
-        """Logits after the last token and each of the draft's: (sequences, width, vocabulary)."""
-        tokenizer, decoder = self.model.tokenizer, self.model.decoder
-        device = decoder.backend.device
-        tokens, positions = [], []
-        for sequence, draft in zip(sequences, drafts, strict=True):
-            padding = [tokenizer.eot] * (width - 1 - len(draft))
-            tokens.append([sequence.last_token, *draft, *padding])
-            first = sequence.n_positions - 1
-            positions.append([min(first + n, decoder.max_positions - 1) for n in range(width)])
-        furthest = max(row[-1] for row in positions)
-        return decoder.step(
-            torch.tensor(tokens, device=device),
-            torch.tensor(positions, device=device),
+        k = max(len(draft) for draft in drafts)
+        padded = torch.tensor(
+            [[*draft, *[-1] * (k - len(draft))] for draft in drafts],
+            dtype=torch.long,
+            device=self.model.backend.device,
+        )
+        samplers = [sequence.sampler for sequence in sequences]
+        written = advance(
+            self.model,
             self.cache,
-            self.cache.attention_length(furthest + 1),
+            self.state,
+            padded,
+            self.cache.attention_length(n_positions + k),
+            samplers if any(samplers) else [],
+        )
+        return Report(
+            tuple(sequences),
+            tuple(sequence.temperature_index for sequence in sequences),
+            tuple(len(draft) for draft in drafts),
+            read(written, len(sequences)),
         )
 
 
-def _accept(draft: Sequence[int], chosen: Sequence[int], scores: Sequence[float]) -> Accepted:
-    """The tokens that the model chose, up to the first that the draft had otherwise."""
-    agreed = next((n for n, token in enumerate(draft) if token != chosen[n]), len(draft))
-    return Accepted(list(chosen[: agreed + 1]), list(scores[: agreed + 1]))
+def read(written: Written, n_rows: int) -> list[Accepted]:
+    """What a step wrote for its first rows; waits for it where it is on a device."""
+    rows = zip(
+        written.tokens.tolist(),
+        written.log_probabilities.tolist(),
+        written.n_written.tolist(),
+        written.n_accepted.tolist(),
+        strict=True,
+    )
+    accepted = [Accepted(tokens[:n], scores[:n], right) for tokens, scores, n, right in rows]
+    return accepted[:n_rows]

@@ -151,7 +151,7 @@ def test_a_query_attends_alike_alone_and_beside_others() -> None:
     """Drafts make a step wider: to the last bit, it must say the same of its first token."""
     backend = choose_backend("cpu", "bfloat16", "none")
     query, key, value = (random(2, 3, n, 8, seed=n).bfloat16() for n in (4, 64, 64))
-    mask = torch.ones(2, 1, 4, 64, dtype=torch.bool)
+    mask = torch.zeros(2, 1, 4, 64, dtype=torch.bfloat16)
     wide = backend.self_attention(query, key, value, mask)
     narrow = backend.self_attention(query[:, :, :1], key, value, mask[:, :, :1])
     assert torch.equal(narrow, wide[:, :, :1])
@@ -160,7 +160,7 @@ def test_a_query_attends_alike_alone_and_beside_others() -> None:
 def test_every_backend_attends_alike() -> None:
     plain, cpu = Backend(torch.device("cpu"), torch.float32), CpuBackend("float32", "none")
     query, key, value = (random(2, 3, n, 8, seed=n) for n in (1, 64, 64))
-    mask = torch.ones(2, 1, 1, 64, dtype=torch.bool)
+    mask = torch.zeros(2, 1, 1, 64)
     torch.testing.assert_close(
         plain.self_attention(query, key, value, mask), cpu.self_attention(query, key, value, mask)
     )

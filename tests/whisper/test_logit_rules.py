@@ -9,12 +9,7 @@ import torch
 from paths import MODELS
 
 from speech_endpoint.whisper.checkpoint import load_checkpoint
-from speech_endpoint.whisper.logit_rules import (
-    LogitRules,
-    Sampler,
-    TokenConstraint,
-    constraint_after,
-)
+from speech_endpoint.whisper.logit_rules import LogitRules, Sampler, TextContext
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.core
@@ -48,15 +43,18 @@ def histories(tokenizer: Tokenizer) -> list[list[int]]:
     ]
 
 
-def constraints_and_logits(
-    tokenizer: Tokenizer, seed: int = 0
-) -> tuple[list[TokenConstraint], torch.Tensor]:
+def after(tokenizer: Tokenizer, *histories: list[int]) -> TextContext:
+    return TextContext.after(histories, tokenizer, torch.device("cpu"))
+
+
+def context_and_logits(tokenizer: Tokenizer, seed: int = 0) -> tuple[TextContext, torch.Tensor]:
     """A position after each history where text is likelier, and one where timestamps are."""
-    constraints = [constraint_after(history, tokenizer) for history in histories(tokenizer)] * 2
+    context = after(tokenizer, *histories(tokenizer) * 2)
+    n_positions = len(context.last)
     generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(len(constraints), tokenizer.vocabulary_size, generator=generator) * 3
-    logits[len(constraints) // 2 :, tokenizer.first_timestamp :] += 8.0
-    return constraints, logits
+    logits = torch.randn(n_positions, tokenizer.vocabulary_size, generator=generator) * 3
+    logits[n_positions // 2 :, tokenizer.first_timestamp :] += 8.0
+    return context, logits
 
 
 def test_choices_are_those_of_transformers(
@@ -86,7 +84,7 @@ def test_choices_are_those_of_transformers(
             expected = logits.clone()
             for processor in theirs:
                 expected = processor(ids, expected)
-            sampled = rules.choose(logits.clone(), [constraint_after(history, tokenizer)])
+            sampled = rules.choose(logits.clone(), after(tokenizer, history))
             assert sampled.tokens.item() == expected.argmax().item(), (history, favour)
 
 
@@ -94,9 +92,9 @@ def test_log_probabilities_are_those_among_all_tokens_that_are_allowed(
     tokenizer: Tokenizer, rules: LogitRules
 ) -> None:
     """Text and timestamps share one distribution, whichever of the two is chosen."""
-    constraints, logits = constraints_and_logits(tokenizer)
+    context, logits = context_and_logits(tokenizer)
     masked = logits.clone()
-    sampled = rules.choose(masked, constraints)
+    sampled = rules.choose(masked, context)
     expected = torch.log_softmax(masked, dim=1).gather(1, sampled.tokens[:, None])[:, 0]
     torch.testing.assert_close(sampled.log_probabilities, expected, atol=1e-4, rtol=0)
     # The rules only forbid: what they allow keeps its logit.
@@ -110,10 +108,10 @@ def test_log_probabilities_are_those_among_all_tokens_that_are_allowed(
 def test_a_position_does_not_depend_on_those_beside_it(
     tokenizer: Tokenizer, rules: LogitRules
 ) -> None:
-    constraints, logits = constraints_and_logits(tokenizer)
-    together = rules.choose(logits.clone(), constraints)
-    for position, constraint in enumerate(constraints):
-        alone = rules.choose(logits[position : position + 1].clone(), [constraint])
+    context, logits = context_and_logits(tokenizer)
+    together = rules.choose(logits.clone(), context)
+    for position, history in enumerate(histories(tokenizer) * 2):
+        alone = rules.choose(logits[position : position + 1].clone(), after(tokenizer, history))
         assert alone.tokens[0] == together.tokens[position]
         torch.testing.assert_close(
             alone.log_probabilities[0], together.log_probabilities[position], atol=1e-5, rtol=0
@@ -121,25 +119,25 @@ def test_a_position_does_not_depend_on_those_beside_it(
 
 
 def drawn(
-    rules: LogitRules, logits: torch.Tensor, constraints: list[TokenConstraint], seed: int
+    rules: LogitRules, logits: torch.Tensor, context: TextContext, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A token drawn at every other position, and the log-probabilities of all."""
     samplers = [
         Sampler(0.8, torch.Generator().manual_seed(seed)) if position % 2 == 0 else None
-        for position in range(len(constraints))
+        for position in range(len(logits))
     ]
-    sampled = rules.choose(logits, constraints, samplers)
+    sampled = rules.choose(logits, context, samplers)
     return sampled.tokens, sampled.log_probabilities
 
 
 def test_the_same_seed_draws_the_same_token_and_another_seed_others(
     tokenizer: Tokenizer, rules: LogitRules
 ) -> None:
-    constraints, logits = constraints_and_logits(tokenizer)
-    likeliest = rules.choose(logits.clone(), constraints).tokens
-    draws = [drawn(rules, logits.clone(), constraints, seed)[0] for seed in range(5)]
-    assert torch.equal(drawn(rules, logits.clone(), constraints, 0)[0], draws[0])
-    seen = [{int(draw[position]) for draw in draws} for position in range(len(constraints))]
+    context, logits = context_and_logits(tokenizer)
+    likeliest = rules.choose(logits.clone(), context).tokens
+    draws = [drawn(rules, logits.clone(), context, seed)[0] for seed in range(5)]
+    assert torch.equal(drawn(rules, logits.clone(), context, 0)[0], draws[0])
+    seen = [{int(draw[position]) for draw in draws} for position in range(len(logits))]
     assert all(len(tokens) == 1 for tokens in seen[1::2])
     assert [tokens.pop() for tokens in seen[1::2]] == likeliest[1::2].tolist()
     # Where one token has nearly all of the probability, every seed draws it.
@@ -150,8 +148,8 @@ def test_only_allowed_tokens_are_drawn_and_each_bears_its_own_log_probability(
     tokenizer: Tokenizer, rules: LogitRules
 ) -> None:
     for seed in range(5):
-        constraints, masked = constraints_and_logits(tokenizer, seed)
-        tokens, log_probabilities = drawn(rules, masked, constraints, seed)
+        context, masked = context_and_logits(tokenizer, seed)
+        tokens, log_probabilities = drawn(rules, masked, context, seed)
         expected = torch.log_softmax(masked, dim=1).gather(1, tokens[:, None])[:, 0]
         assert (expected > -torch.inf).all()
         torch.testing.assert_close(log_probabilities, expected, atol=1e-4, rtol=0)
@@ -162,11 +160,11 @@ def test_a_temperature_leaves_it_to_the_likeliest_whether_it_is_time_for_a_times
 ) -> None:
     """All timestamps together are likelier than any one token of text: none of those is drawn."""
     timestamp = tokenizer.first_timestamp
-    constraint = constraint_after([timestamp, 400], tokenizer)
+    context = after(tokenizer, [timestamp, 400])
     for seed in range(20):
         logits = torch.zeros(1, tokenizer.vocabulary_size)
         sampler = Sampler(0.8, torch.Generator().manual_seed(seed))
-        (token,) = rules.choose(logits, [constraint], [sampler]).tokens.tolist()
+        (token,) = rules.choose(logits, context, [sampler]).tokens.tolist()
         assert tokenizer.is_timestamp(token)
 
 
@@ -183,7 +181,7 @@ def test_an_added_word_is_chosen_as_words_are_and_a_padding_row_never(checkpoint
     for history, text_is_allowed in (([], False), ([extended.first_timestamp, 400], True)):
         logits = torch.zeros(1, first_added + 8)
         logits[0, first_added + 1], logits[0, first_added + 2] = 20.0, 30.0
-        sampled = rules.choose(logits, [constraint_after(history, extended)])
+        sampled = rules.choose(logits, after(extended, history))
         assert (sampled.tokens.item() == first_added + 1) is text_is_allowed
         assert text_is_allowed == (sampled.log_probabilities.item() > -0.01)
     assert extended.decode([400, first_added + 1]).endswith(" zorblax")

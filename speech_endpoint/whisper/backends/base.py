@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from speech_endpoint.hardware import release_memory
 from speech_endpoint.memory import n_that_fit
 from speech_endpoint.transcript import Waveform
+from speech_endpoint.whisper.backends.recording import Recorder
 
 
 class Linear(Protocol):
@@ -96,6 +97,19 @@ class Backend:
         """The projection to the vocabulary, the largest matrix of a step: (vocabulary, width)."""
         return self.step_linear(weight, None)
 
+    def vocabulary(self, embedding: Tensor, projection: Tensor | None) -> tuple[Tensor, Linear]:
+        """The embedding of tokens, and the projection to them.
+
+        Args:
+            embedding: (vocabulary, width), float32.
+            projection: the same for the way back; None: the embedding.
+
+        Returns:
+            At least (vocabulary, width), in the model's number format, and the layer.
+        """
+        weight = embedding if projection is None else projection
+        return embedding.to(self.dtype), self.lm_head(weight)
+
     def padded_rows(self, rows: int) -> int:
         """How many rows to compute in a step that has `rows`."""
         return rows
@@ -123,9 +137,11 @@ class Backend:
         Args:
             query: (batch, heads, n, d), already scaled.
             key, value: as in `attention`.
-            mask: (batch, 1, n, t), true where a query may look.
+            mask: (batch, 1, n, t), added to the scores: 0, and -inf where a query may not look.
         """
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
+        return F.scaled_dot_product_attention(
+            query.contiguous(), key, value, attn_mask=mask, scale=1.0
+        )
 
     # The layout of the cross-attention's value cache is known to the next four alone. Values lie
     # (…, d, frames): the layout that oneDNN reads at the memory's speed.
@@ -179,6 +195,10 @@ class Backend:
         q, k, v = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
         weights = torch.softmax(torch.bmm(q, k.transpose(1, 2)), dim=-1)
         return torch.bmm(weights, v.transpose(1, 2)).reshape(query.shape)
+
+    def recorder(self) -> Recorder | None:
+        """What records steps to replay them; None where they are issued one by one."""
+        return None
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given, before a clock is read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 
 import torch
 from torch import Tensor
@@ -77,12 +76,12 @@ def attention_to_text(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -
         query: (batch, heads, n, d), already scaled.
         key: (batch, heads, t, d).
         value: (batch, heads, t, d).
-        mask: (batch, 1, n, t), true where a query may look.
+        mask: (batch, 1, n, t), added to the scores: 0, and -inf where a query may not look.
 
     Returns:
         (batch, heads, n, d).
     """
     q, k, v = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
     scores = torch.bmm(k, q.transpose(1, 2)).transpose(1, 2).unflatten(0, query.shape[:2])
-    weights = torch.softmax(scores.masked_fill(~mask, -math.inf), dim=-1)
+    weights = torch.softmax(scores.add_(mask), dim=-1)
     return torch.bmm(weights.flatten(0, 1), v).view(query.shape)

@@ -72,6 +72,9 @@ class DecoderCache:
             length: positions that the attention covers.
 
         Returns:
-            (rows, 1, n, length), bool.
+            (rows, 1, n, length), in the cache's number format: 0, and -inf where it may not. Added
+            to the scores as it is, where each layer would make that of a bool.
         """
-        return (self._columns[:length] <= positions[:, :, None])[:, None]
+        hidden = self._columns[:length] > positions[:, :, None]
+        mask = self.self_keys.new_zeros(hidden.shape)
+        return mask.masked_fill_(hidden, -torch.inf)[:, None]

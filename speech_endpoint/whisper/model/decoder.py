@@ -13,7 +13,7 @@ from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.checkpoint import Checkpoint
 from speech_endpoint.whisper.checkpoint.weights import OUTPUT_MATRIX
 from speech_endpoint.whisper.model.cache import DecoderCache
-from speech_endpoint.whisper.model.layers import WeightReader, split_heads
+from speech_endpoint.whisper.model.layers import WeightReader
 
 
 class Decoder:
@@ -33,14 +33,18 @@ class Decoder:
             if layer < config.decoder_layers and head < self.n_heads
         )
         read = WeightReader(checkpoint, "model.decoder.", backend)
-        self.token_embedding = read.table("embed_tokens.weight")
+        own = checkpoint.weights.get(OUTPUT_MATRIX)
+        self.token_embedding, self.lm_head = backend.vocabulary(
+            read.tensor("embed_tokens.weight"),
+            # A fine-tune may have one of its own.
+            None if own is None else own.to(backend.device).float(),
+        )
         self.position_embedding = read.table("embed_positions.weight")
         self.layers = [
             DecoderLayer(read, n, self.n_heads, self._alignment_slots(n))
             for n in range(config.decoder_layers)
         ]
         self.norm = read.norm("layer_norm")
-        self.lm_head = backend.lm_head(_output_matrix(checkpoint, read))
 
     def _alignment_slots(self, layer: int) -> list[tuple[int, int]]:
         """(slot, head) of each alignment head of a layer, slots counted over all layers."""
@@ -151,13 +155,17 @@ class Decoder:
         """
         n_rows, n = tokens.shape
         x = (self.token_embedding[tokens] + self.position_embedding[positions]).flatten(0, 1)
-        x = _pad_rows(x, self.backend.padded_rows(len(x)))
+        n_padded = self.backend.padded_rows(len(x))
+        is_padded = n_padded > len(x)
+        if is_padded:
+            x = F.pad(x, (0, 0, 0, n_padded - len(x)))
         step = _Step(
             cache,
             rows=torch.arange(n_rows, device=tokens.device)[:, None].expand(n_rows, n),
             positions=positions,
             mask=cache.causal_mask(positions, length),
             length=length,
+            padded=torch.zeros_like(x) if is_padded else None,
         )
         for layer in self.layers:
             x = layer(x, step)
@@ -176,6 +184,17 @@ class _Step:
     positions: Tensor
     mask: Tensor
     length: int
+    padded: Tensor | None
+    """(padded rows, width), zeros beyond the step's: takes what attention finds, where rows are
+    padded, so that each layer copies it once."""
+
+    def merged(self, attended: Tensor) -> Tensor:
+        """(rows, heads, n, d) to (padded rows, width)."""
+        merged = attended.transpose(1, 2)
+        if self.padded is None:
+            return merged.reshape(self.positions.numel(), -1)
+        self.padded[: self.positions.numel()].view(merged.shape).copy_(merged)
+        return self.padded
 
 
 class DecoderLayer:
@@ -191,7 +210,10 @@ class DecoderLayer:
         name = f"layers.{index}."
         attention, cross = name + "self_attn.", name + "encoder_attn."
         self.backend, self.index, self.n_heads = read.backend, index, n_heads
-        self.alignment_slots = alignment_slots
+        # Slots are counted layer by layer: those of one lie side by side.
+        slots, heads = [slot for slot, _ in alignment_slots], [head for _, head in alignment_slots]
+        self.alignment_slots = slice(slots[0], slots[-1] + 1) if slots else None
+        self.alignment_heads = torch.tensor(heads, dtype=torch.long, device=read.backend.device)
         scale = (read.tensor(name + "fc1.weight").shape[1] // n_heads) ** -0.5
         self.self_norm = read.norm(name + "self_attn_layer_norm")
         self.qkv = read.step_linear(
@@ -209,48 +231,36 @@ class DecoderLayer:
 
     def __call__(self, x: Tensor, step: _Step) -> Tensor:
         """(padded rows, width), of which the first rows * n are the step's, to the same shape."""
-        x = x + self.self_out(_pad_rows(self._attend_to_text(x, step), len(x)))
-        x = x + self.cross_out(_pad_rows(self._attend_to_audio(x, step), len(x)))
+        x = x + self.self_out(step.merged(self._attend_to_text(x, step)))
+        x = x + self.cross_out(step.merged(self._attend_to_audio(x, step)))
         return x + self.fc2(F.gelu(self.fc1(self.mlp_norm(x))))
 
     def _attend_to_text(self, x: Tensor, step: _Step) -> Tensor:
-        """(padded rows, width) to (rows * n, width); keys and values go into the cache."""
+        """(padded rows, width) to (rows, heads, n, d); keys and values go into the cache."""
         n_rows, n = step.positions.shape
         qkv = self.qkv(self.self_norm(x))[: n_rows * n].view(n_rows, n, 3, self.n_heads, -1)
         keys, values = step.cache.self_keys[self.index], step.cache.self_values[self.index]
         keys[step.rows, :, step.positions] = qkv[:, :, 1]
         values[step.rows, :, step.positions] = qkv[:, :, 2]
-        attended = self.backend.self_attention(
-            qkv[:, :, 0].transpose(1, 2).contiguous(),
+        return self.backend.self_attention(
+            qkv[:, :, 0].transpose(1, 2),
             keys[:n_rows, :, : step.length],
             values[:n_rows, :, : step.length],
             step.mask,
         )
-        return attended.transpose(1, 2).reshape(n_rows * n, -1)
 
     def _attend_to_audio(self, x: Tensor, step: _Step) -> Tensor:
-        """(padded rows, width) to (rows * n, width); alignment queries go into the cache."""
+        """(padded rows, width) to (rows, heads, n, d); alignment queries go into the cache."""
         n_rows, n = step.positions.shape
-        query = self.cross_query(self.cross_norm(x))[: n_rows * n].view(n_rows, n, -1)
-        query = split_heads(query, self.n_heads)
+        query = self.cross_query(self.cross_norm(x))[: n_rows * n]
+        query = query.view(n_rows, n, self.n_heads, -1).transpose(1, 2)
         attended = self.backend.cross_attention(
             query,
             step.cache.cross_keys[self.index][:n_rows],
             step.cache.cross_values[self.index][:n_rows],
         )
-        for slot, head in self.alignment_slots:
-            step.cache.alignment_queries[step.rows, slot, step.positions] = query[:, head]
-        return attended.transpose(1, 2).reshape(n_rows * n, -1)
-
-
-def _output_matrix(checkpoint: Checkpoint, read: WeightReader) -> Tensor:
-    """(vocabulary, width), float32: the embedding, unless a fine-tune has one of its own."""
-    own = checkpoint.weights.get(OUTPUT_MATRIX)
-    if own is None:
-        return read.tensor("embed_tokens.weight")
-    return own.to(read.backend.device).float()
-
-
-def _pad_rows(x: Tensor, n_rows: int) -> Tensor:
-    """(rows, width) with rows of zeros up to `n_rows`."""
-    return x if len(x) == n_rows else F.pad(x, (0, 0, 0, n_rows - len(x)))
+        if self.alignment_slots:
+            queries = step.cache.alignment_queries[:, self.alignment_slots]
+            looking = query.index_select(1, self.alignment_heads).transpose(1, 2)
+            queries[step.rows, :, step.positions] = looking
+        return attended
