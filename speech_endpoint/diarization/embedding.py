@@ -19,7 +19,7 @@ from speech_endpoint.diarization.campplus import (
     CamPlusPlus,
     mean_and_deviation,
 )
-from speech_endpoint.diarization.chunks import unfold_chunks
+from speech_endpoint.diarization.chunks import centred
 from speech_endpoint.diarization.units import Units, finish, map_in_units
 from speech_endpoint.hardware import balanced_batch_size, has_bfloat16
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
@@ -152,33 +152,39 @@ class SpeakerEmbedder:
             offset: (channels,), their mean: subtracted first, for squares of values far from zero
                 lose digits.
             masks: (chunks, frames per chunk, speakers), 0 or 1; chunk n begins at frame n * `hop`.
-            hop: frames from the start of one chunk to the start of the next.
+            hop: frames from the start of one chunk to the start of the next; a chunk is a whole
+                number of them.
 
         Returns:
             (chunks, speakers, dimension), float32; NaN where fewer than MIN_FRAMES are chosen.
         """
-        embeddings = []
-        for first in range(0, len(masks), CHUNKS_PER_BATCH):
-            batch = torch.from_numpy(masks[first : first + CHUNKS_PER_BATCH])
-            count, size, _ = batch.shape
-            section = features[first * hop : (first + count - 1) * hop + size].float() - offset
-            embeddings.append(self._pool_batch(section, offset, batch, hop).cpu().numpy())
-            yield
-        return np.concatenate(embeddings)
 
-    @torch.inference_mode()
-    def _pool_batch(self, section: Tensor, offset: Tensor, masks: Tensor, hop: int) -> Tensor:
-        """As `pool` does, for a few chunks and features less `offset`, all at once."""
-        n_chunks, size, _ = masks.shape
-        is_recorded = torch.ones(1, len(section), device=section.device)
-        weights = masks.float().to(section.device)
-        weights = weights * unfold_chunks(is_recorded, size, hop, n_chunks)[:, 0, :, None]
-        count = weights.sum(dim=1).unsqueeze(1)
-        total = unfold_chunks(section.T, size, hop, n_chunks) @ weights
-        squares = unfold_chunks(section.T.square(), size, hop, n_chunks) @ weights
-        statistics = torch.cat(mean_and_deviation(count, total, squares), dim=1).transpose(1, 2)
+        @torch.inference_mode()
+        def pool_batch(first: int) -> np.ndarray:
+            batch = masks[first : first + CHUNKS_PER_BATCH]
+            n_chunks, size, _ = batch.shape
+            frames = np.arange(size) + hop * np.arange(first, first + n_chunks)[:, None]
+            is_recorded = (frames < len(features))[..., None]
+            section = centred(features[first * hop :], offset, batch.shape, hop)
+            return self._pool(section, offset, batch * is_recorded, hop).cpu().numpy()
+
+        starts = range(0, len(masks), CHUNKS_PER_BATCH)
+        return np.concatenate((yield from map_in_units(pool_batch, starts, self.device)))
+
+    def _pool(self, section: Tensor, offset: Tensor, masks: np.ndarray, hop: int) -> Tensor:
+        """As `pool` does, for a few chunks and their frames as `centred` returns them."""
+        n_chunks, size, n_speakers = masks.shape
+        weights = torch.from_numpy(masks).to(section)
+        count = weights.sum(dim=1)[..., None]
+        hops = section.view(-1, hop, section.shape[1])
+        total, squares = (hops.new_zeros(n_chunks, n_speakers, hops.shape[2]) for _ in range(2))
+        for n in range(size // hop):
+            of_hop, frames = weights[:, n * hop : (n + 1) * hop].mT, hops[n : n + n_chunks]
+            total.baddbmm_(of_hop, frames)
+            squares.baddbmm_(of_hop, frames.square())
+        statistics = torch.cat(mean_and_deviation(count, total, squares), dim=2)
         embeddings = self.embed_statistics(offset, statistics.flatten(0, 1))
-        too_few = count.transpose(1, 2) < MIN_FRAMES
+        too_few = count < MIN_FRAMES
         return embeddings.view(n_chunks, -1, self.dimension).masked_fill(too_few, torch.nan)
 
 
