@@ -147,6 +147,16 @@ class FastSpeakerDiarization(SpeakerDiarization):
             first += len(chunks)
         return np.concatenate(embeddings)
 
+    def _frames(self, samples: Tensor) -> Tensor:
+        """The embedding model's `forward_frames`; on a GPU a WeSpeaker ResNet in 16 bits."""
+        device, model = self._embedding.device, self._embedding.model_
+        if device.type == "cpu" or not hasattr(model, "compute_fbank"):
+            return model.forward_frames(samples)
+        # Not these: energies of the filter banks are too large for float16.
+        fbank = model.compute_fbank(samples)
+        with torch.autocast(device.type, half_precision(device)):
+            return model.resnet.forward_frames(fbank)
+
     def _embed_section(self, chunks: Tensor, active: np.ndarray) -> list[np.ndarray]:
         """Embed the local speakers of chunks from the frames in which they are active.
 
@@ -167,8 +177,7 @@ class FastSpeakerDiarization(SpeakerDiarization):
             count = len(samples)
             # cuDNN's workspace of an odd last batch may be larger than that of a whole one.
             missing = 0 if is_cpu else size - count
-            with torch.autocast(device.type, half_precision(device), enabled=not is_cpu):
-                frames = model.forward_frames(pad(samples, (0, 0, 0, 0, 0, missing)))[:count]
+            frames = self._frames(pad(samples, (0, 0, 0, 0, 0, missing)))[:count]
             return model.forward_embedding(frames.float(), weights=weights).cpu().numpy()
 
         masks = torch.from_numpy(active).float().transpose(1, 2)
