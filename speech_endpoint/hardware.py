@@ -131,6 +131,13 @@ def has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(native)
 
 
+def half_precision(device: torch.device) -> torch.dtype:
+    """The 16-bit format that the device computes fast in; float32 where it has none."""
+    if has_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else torch.float32
+
+
 def map_on_threads(
     function: Callable[[Item], Result], items: Iterable[Item], device: torch.device
 ) -> list[Result]:

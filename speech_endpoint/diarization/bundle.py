@@ -44,13 +44,14 @@ from speech_endpoint.diarization.reconstruction import (
 from speech_endpoint.diarization.segmentation import FavourOverlap, SharedFrontEndPyanNet
 from speech_endpoint.diarization.turns import drop_islands, fill_pauses, within
 from speech_endpoint.diarization.units import Units, map_in_units
-from speech_endpoint.hardware import balanced_batch_size, has_bfloat16
+from speech_endpoint.hardware import balanced_batch_size, half_precision
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
 
 HOP_S = 1.0
 """From the start of one chunk to the start of the next."""
 # Batch of each worker thread on a CPU, where larger ones are slower.
 CPU_BATCH = 16
+DEVICE_BATCH = 256
 # More non-overlapped frames of the embedding than this, and a local speaker is embedded from these
 # alone.
 MIN_CLEAN_FRAMES = 15
@@ -60,7 +61,7 @@ class BundledDiarization:
     """Who speaks when, by the networks of a bundle."""
 
     def __init__(self, bundle: Path, section_chunks: int = SECTION_CHUNKS) -> None:
-        """Load a bundle for a CPU.
+        """Load a bundle for a CPU, in float32.
 
         Args:
             bundle: a directory whose `config.json` has the paths "segmentation" and "embedding",
@@ -75,7 +76,7 @@ class BundledDiarization:
         if not SharedFrontEndPyanNet.supports(network, round(HOP_S * SAMPLE_RATE_HZ)):
             raise UnusableFile(f"{config['segmentation']} is no network of segmentation-3.0's kind")
         self._device = torch.device("cpu")
-        self._network = SharedFrontEndPyanNet(network, bfloat16=has_bfloat16(self._device))
+        self._network = SharedFrontEndPyanNet(network)
         about = network.specifications
         self._n_local_speakers = len(about.classes)
         self._conversion = FavourOverlap(Powerset(len(about.classes), about.powerset_max_classes))
@@ -85,8 +86,10 @@ class BundledDiarization:
         self._section_chunks = section_chunks
 
     def to(self, device: torch.device) -> BundledDiarization:
-        """Move all networks to a device."""
+        """Move all networks to a device, whose 16-bit format most layers take."""
         self._device = device
+        self._network.to(device, half_precision(device))
+        self._conversion.to(device)
         self._embedder.to(device)
         return self
 
@@ -144,10 +147,12 @@ class BundledDiarization:
         size, hop = (round(s * SAMPLE_RATE_HZ) for s in (self._grid.chunk_s, self._grid.hop_s))
         section = torch.from_numpy(waveform)[first * hop : (first + count - 1) * hop + size]
         chunks = unfold_chunks(section[None], size, hop, count)
-        batches = chunks.split(balanced_batch_size(count, CPU_BATCH // fewer))
+        is_cpu = self._device.type == "cpu"
+        balanced = balanced_batch_size(count, CPU_BATCH // fewer)
+        batches = chunks.split(balanced if is_cpu else DEVICE_BATCH // fewer)
 
         def segment(batch: Tensor) -> np.ndarray:
-            active: np.ndarray = self._conversion(self._network(batch)).numpy().astype(np.uint8)
+            active: np.ndarray = self._conversion(self._network(batch)).byte().cpu().numpy()
             return active
 
         return np.concatenate((yield from map_in_units(segment, batches, self._device)))

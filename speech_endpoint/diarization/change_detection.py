@@ -9,17 +9,18 @@ information criterion" (1998), with the cosine of embeddings as its measure.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cosine_similarity, pad
+from torch.nn.functional import cosine_similarity
 
 from speech_endpoint.diarization.campplus import mean_and_deviation
-from speech_endpoint.diarization.units import Units
-from speech_endpoint.hardware import map_on_threads
+from speech_endpoint.diarization.chunks import centred
+from speech_endpoint.diarization.units import Units, map_in_units
 
 # A local speaker is cut where both sides are less similar than this. From 0.42 to 0.5 the words of
 # the conversations are given alike; below, readers who resemble each other are not told apart.
@@ -34,7 +35,8 @@ MIN_PAUSE_S = 0.1
 # More speakers than this in one local speaker of one chunk (10 s) are not told apart.
 MAX_SUBTRACKS = 3
 
-CHUNKS_PER_UNIT = 128
+# Chunks that are searched at once.
+CHUNKS_PER_BATCH = 16
 
 Embed = Callable[[Tensor], Tensor]
 """(n, 2 * channels), means and standard deviations of frame features -> (n, dimension)."""
@@ -57,108 +59,139 @@ def detect_changes(
     frames_per_s: int,
     embed: Embed,
 ) -> Units[list[list[list[SpeakerChange]]]]:
-    """Find where the local speakers of every chunk become other speakers; chunks run in parallel.
+    """Find where the local speakers of every chunk become other speakers.
+
+    A local speaker is cut at the grid point whose sides are the least similar, then both sides are
+    searched again. All local speakers of a batch of chunks are searched at once, level by level.
 
     Args:
         features: (frames, channels), frame features of the section that the chunks lie in.
         offset: (channels,), their mean.
         non_overlapped: (chunks, frames per chunk, speakers), 1 where only this local speaker is
             active; chunk n begins at frame n * `hop`.
-        hop: frames from the start of one chunk to the start of the next.
+        hop: frames from the start of one chunk to the start of the next; a chunk is a whole number
+            of them, and they are a whole number of grid steps.
         frames_per_s: rate of the frames.
         embed: turns pooled features less `offset` into embeddings.
 
     Returns:
-        For each chunk, for each local speaker, its changes, as `speaker_changes` finds them.
+        For each chunk, for each local speaker its changes in order of time, at most
+        MAX_SUBTRACKS - 1.
     """
-    size = non_overlapped.shape[1]
 
     @torch.inference_mode()
-    def changes_in(chunk: int) -> list[list[SpeakerChange]]:
-        centred = features[chunk * hop :][:size].float() - offset
-        centred = pad(centred, (0, 0, 0, size - len(centred)))
-        mask = torch.from_numpy(non_overlapped[chunk]).to(centred)
-        return speaker_changes(centred, mask, frames_per_s, embed)
+    def changes_in(first: int) -> list[list[list[SpeakerChange]]]:
+        masks = non_overlapped[first : first + CHUNKS_PER_BATCH]
+        section = centred(features[first * hop :], offset, masks.shape, hop)
+        statistics = _GridStatistics(section, masks, hop, round(GRID_S * frames_per_s))
+        return _changes(statistics, MIN_SIDE_S * frames_per_s, embed)
 
-    changes = []
-    for first in range(0, len(non_overlapped), CHUNKS_PER_UNIT):
-        unit = range(first, min(first + CHUNKS_PER_UNIT, len(non_overlapped)))
-        changes += map_on_threads(changes_in, unit, features.device)
-        yield
-    return changes
+    starts = range(0, len(non_overlapped), CHUNKS_PER_BATCH)
+    batches = yield from map_in_units(changes_in, starts, features.device)
+    return [chunk for batch in batches for chunk in batch]
 
 
-def speaker_changes(
-    features: Tensor, non_overlapped: Tensor, frames_per_s: int, embed: Embed
-) -> list[list[SpeakerChange]]:
-    """Find where each local speaker of a chunk becomes another speaker.
-
-    Args:
-        features: (frames, channels), float32, frame features with means near zero; a whole number
-            of grid steps.
-        non_overlapped: (frames, speakers), 1 where only this local speaker is active.
-        frames_per_s: rate of the frames.
-        embed: turns pooled features into embeddings.
-
-    Returns:
-        For each local speaker its changes in order of time, at most MAX_SUBTRACKS - 1.
-    """
-    sides = _GridStatistics(features, non_overlapped, round(GRID_S * frames_per_s))
-    min_frames = MIN_SIDE_S * frames_per_s
-
-    def changes_between(first: int, last: int, speaker: int) -> list[SpeakerChange]:
-        """Cut at the least similar grid point, then search both sides again."""
-        cuts = sides.possible_cuts(first, last, speaker, min_frames)
-        if not len(cuts):
-            return []
-        starts, ends = torch.full_like(cuts, first), torch.full_like(cuts, last)
-        spans = torch.cat([starts, cuts]), torch.cat([cuts, ends])
-        before, after = embed(sides.pooled(*spans, speaker)).chunk(2)
-        similarity, index = cosine_similarity(before, after).min(dim=0)
-        if similarity >= SAME_SPEAKER_SIMILARITY:
-            return []
-        cut = int(cuts[index])
-        return [
-            *changes_between(first, cut, speaker),
-            SpeakerChange(cut * GRID_S, float(similarity)),
-            *changes_between(cut, last, speaker),
-        ]
-
+def _changes(
+    statistics: _GridStatistics, min_frames: float, embed: Embed
+) -> list[list[list[SpeakerChange]]]:
+    """The changes of all local speakers of some chunks, as `detect_changes` returns them."""
+    n_chunks, n_points, n_speakers = statistics.counts.shape
+    found: dict[tuple[int, int], list[SpeakerChange]] = {}
+    spans = [
+        (chunk, speaker, 0, n_points - 1)
+        for chunk, speaker in itertools.product(range(n_chunks), range(n_speakers))
+    ]
+    while spans:
+        cuts = statistics.least_similar(np.array(spans), min_frames, embed)
+        parts = []
+        for (chunk, speaker, first, last), (cut, similarity) in zip(spans, cuts, strict=True):
+            if similarity < SAME_SPEAKER_SIMILARITY:
+                change = SpeakerChange(cut * GRID_S, similarity)
+                found.setdefault((chunk, speaker), []).append(change)
+                parts += [(chunk, speaker, first, cut), (chunk, speaker, cut, last)]
+        spans = parts
     return [
-        _strongest(changes_between(0, sides.n_steps, speaker))
-        for speaker in range(non_overlapped.shape[1])
+        [_strongest(found.get((chunk, speaker), [])) for speaker in range(n_speakers)]
+        for chunk in range(n_chunks)
     ]
 
 
 class _GridStatistics:
-    """Cumulative sums on the grid: statistics of any span of grid steps by two look-ups."""
+    """Cumulative sums on the grids of some chunks: any span's statistics by two look-ups."""
 
-    def __init__(self, features: Tensor, non_overlapped: Tensor, step_frames: int) -> None:
-        steps = features.unflatten(0, (-1, step_frames))
-        active = non_overlapped.unflatten(0, (-1, step_frames))
-        self.n_steps = len(steps)
-        self._counts = _cumulative(active.sum(dim=1))
-        self._sums = _cumulative(active.mT @ steps)
-        self._squares = _cumulative(active.mT @ steps.square())
+    def __init__(self, section: Tensor, masks: np.ndarray, hop: int, step_frames: int) -> None:
+        """Sum over the grid steps.
 
-    def possible_cuts(self, first: int, last: int, speaker: int, min_frames: float) -> Tensor:
-        """Grid points in `first` to `last` with at least `min_frames` of speech on either side."""
-        counts = self._counts[first : last + 1, speaker]
-        enough = (counts - counts[0] >= min_frames) & (counts[-1] - counts >= min_frames)
-        return first + torch.nonzero(enough).flatten()
+        Args:
+            section: (frames, channels), as `centred` returns them.
+            masks: (chunks, frames per chunk, speakers), 0 or 1.
+            hop: frames from the start of one chunk to the start of the next.
+            step_frames: frames of a grid step.
+        """
+        n_chunks, size, n_speakers = masks.shape
+        in_steps = masks.reshape(n_chunks, -1, step_frames, n_speakers)
+        counts = in_steps.sum(axis=2, dtype=np.int64).cumsum(axis=1)
+        self.counts = np.pad(counts, ((0, 0), (1, 0), (0, 0)))
+        """(chunks, grid points, speakers), active frames before each grid point."""
+        active = torch.from_numpy(in_steps).to(section).mT
+        steps = section.view(-1, hop // step_frames, step_frames, section.shape[1])
+        n_hops, per_hop = size // hop, hop // step_frames
+        of_hops = [
+            (active[:, n * per_hop : (n + 1) * per_hop], steps[n : n + n_chunks])
+            for n in range(n_hops)
+        ]
+        self._sums = _cumulative(torch.cat([mask @ x for mask, x in of_hops], dim=1))
+        self._squares = _cumulative(torch.cat([mask @ x.square() for mask, x in of_hops], dim=1))
 
-    def pooled(self, first: Tensor, last: Tensor, speaker: int) -> Tensor:
-        """Means and deviations from `first` to `last`, (n,) each -> (n, 2 * channels)."""
-        count, total, squares = (
-            sums[last, speaker] - sums[first, speaker]
-            for sums in (self._counts, self._sums, self._squares)
+    def least_similar(
+        self, spans: np.ndarray, min_frames: float, embed: Embed
+    ) -> list[tuple[int, float]]:
+        """Find in each span the grid point whose two sides are the least similar.
+
+        Args:
+            spans: (n, 4): chunk, local speaker, first and last grid point.
+            min_frames: of speech on either side.
+            embed: turns pooled features into embeddings.
+
+        Returns:
+            Grid points and similarities; infinite where no point has enough speech on both sides.
+        """
+        chunk, speaker, first, last = spans.T
+        counts = self.counts[chunk, :, speaker]
+        n_before = counts - np.take_along_axis(counts, first[:, None], axis=1)
+        n_after = np.take_along_axis(counts, last[:, None], axis=1) - counts
+        span, point = np.nonzero((n_before >= min_frames) & (n_after >= min_frames))
+        similarities = np.full(counts.shape, np.inf, np.float32)
+        if len(span):
+            begin, end = (first[span], point), (point, last[span])
+            pooled = self._pooled(chunk[span], speaker[span], np.stack(begin), np.stack(end))
+            before, after = embed(pooled).chunk(2)
+            similarities[span, point] = cosine_similarity(before, after).cpu().numpy()
+        points = similarities.argmin(axis=1)
+        least = similarities.min(axis=1)
+        return [(int(n), float(value)) for n, value in zip(points, least, strict=True)]
+
+    def _pooled(
+        self, chunk: np.ndarray, speaker: np.ndarray, begin: np.ndarray, end: np.ndarray
+    ) -> Tensor:
+        """Means and deviations of spans: `begin` and `end` (sides, n) -> (sides * n, channels)."""
+        n_active = self.counts[chunk, end, speaker] - self.counts[chunk, begin, speaker]
+        where = [np.broadcast_to(index, begin.shape) for index in (chunk, speaker)]
+        chunks, speakers, begins, ends = (
+            torch.from_numpy(np.ascontiguousarray(index).ravel()).to(self._sums.device)
+            for index in (*where, begin, end)
         )
+        total, squares = (
+            sums[chunks, ends, speakers] - sums[chunks, begins, speakers]
+            for sums in (self._sums, self._squares)
+        )
+        count = torch.from_numpy(n_active.ravel()).to(total)
         return torch.cat(mean_and_deviation(count[:, None], total, squares), dim=1)
 
 
 def _cumulative(values: Tensor) -> Tensor:
-    """(n, ...) -> (n + 1, ...): the sums of the first 0, 1, ..., n values."""
-    return torch.cat([values.new_zeros(1, *values.shape[1:]), values.cumsum(dim=0)])
+    """(chunks, n, ...) -> (chunks, n + 1, ...): the sums of the first 0, 1, ..., n values."""
+    return torch.cat([torch.zeros_like(values[:, :1]), values.cumsum(dim=1)], dim=1)
 
 
 def _strongest(changes: list[SpeakerChange]) -> list[SpeakerChange]:

@@ -31,6 +31,23 @@ def unfold_chunks(signal: Tensor, size: int, hop: int, count: int) -> Tensor:
     return padded.unfold(-1, size, hop)[:, :count].transpose(0, 1)
 
 
+def centred(features: Tensor, offset: Tensor, shape: tuple[int, ...], hop: int) -> Tensor:
+    """Take the frames of some chunks, less their mean.
+
+    Args:
+        features: (frames, channels), from the first frame of the first chunk on.
+        offset: (channels,), the mean.
+        shape: (chunks, frames per chunk, …).
+        hop: frames from the start of one chunk to the start of the next.
+
+    Returns:
+        ((chunks - 1) * hop + frames per chunk, channels), float32; zeros where there is no frame.
+    """
+    n_frames = (shape[0] - 1) * hop + shape[1]
+    section = features[:n_frames].float() - offset
+    return pad(section, (0, 0, 0, n_frames - len(section)))
+
+
 def count_chunks(n_samples: int, size: int, hop: int) -> int:
     """How many chunks cover a signal, the last of them possibly only in part; at least 1."""
     return 1 + max(0, ceil((n_samples - size) / hop))

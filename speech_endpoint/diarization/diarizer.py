@@ -9,8 +9,6 @@ import os
 import threading
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -85,6 +83,9 @@ class Diarizer:
         self._pipeline = _load(model, token)
         self._device = pick_device(device)
         self._pipeline.to(self._device)
+        if self._device.type == "cuda":
+            # pyannote would do so at every call, with a warning, beside whatever else computes.
+            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, repository: str) -> Diarizer | None:
@@ -137,7 +138,7 @@ class Diarizer:
         """Find who speaks when, as `__call__` does, in units of at most about half a second.
 
         Several recordings may be under way, and any may be closed, which frees what it holds. What
-        pyannote or PyTorch set for the whole process is set within a unit only. A pyannote pipeline
+        is set for the whole process is set within a unit only. A pyannote pipeline
         that is no bundle of `tools/build_models` is one unit.
         """
         if waveform.size < MIN_DURATION_S * SAMPLE_RATE_HZ:
@@ -146,7 +147,7 @@ class Diarizer:
         limits = SpeakerLimits.of(num_speakers, min_speakers, max_speakers)
         with contextlib.closing(self._units(samples, limits)) as units:
             while True:
-                with self._lock, preserve_tf32(), warnings.catch_warnings():
+                with self._lock, warnings.catch_warnings():
                     # Of fewer speakers than are asked for: the answer says so.
                     warnings.filterwarnings("ignore", message=r"\s*The detected number of speakers")
                     try:
@@ -167,17 +168,6 @@ class Diarizer:
         # Not before the error is gone, whose traceback refers to the tensors of the first try.
         release_memory(self._device)
         return (yield from self._pipeline.diarize(samples, limits, fewer=FEWER))
-
-
-@contextmanager
-def preserve_tf32() -> Iterator[None]:
-    """Undo what pyannote does at every call on a GPU: turn TF32 off for the whole process."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    before = matmul.allow_tf32, cudnn.allow_tf32
-    try:
-        yield
-    finally:
-        matmul.allow_tf32, cudnn.allow_tf32 = before
 
 
 def _load(model: str, token: str | None) -> DiarizationPipeline:

@@ -2,40 +2,38 @@
 
 from __future__ import annotations
 
+import copy
 from math import ceil
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torchaudio.compliance.kaldi as kaldi
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
 
 from speech_endpoint.diarization.campplus import (
     EMBEDDING_SIZE,
-    MEL_BINS,
     CamPlusPlus,
     mean_and_deviation,
 )
-from speech_endpoint.diarization.chunks import unfold_chunks
+from speech_endpoint.diarization.chunks import centred
+from speech_endpoint.diarization.filter_bank import HOP_SAMPLES, LENGTH_SAMPLES, FilterBank
 from speech_endpoint.diarization.units import Units, finish, map_in_units
-from speech_endpoint.hardware import balanced_batch_size, has_bfloat16
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+from speech_endpoint.hardware import balanced_batch_size, half_precision
+from speech_endpoint.transcript import Waveform
 
-FBANK_HOP_SAMPLES = SAMPLE_RATE_HZ // 100
-FBANK_LENGTH_SAMPLES = SAMPLE_RATE_HZ // 40
 # The network's frames; it halves the rate of the filter banks.
 FRAMES_PER_S = 50
 # Filter bank frames (10 ms) of a block, and of the context on either side. CAM++ uses a global
 # context mean; much longer blocks would blend speakers.
 BLOCK_FRAMES, CONTEXT_FRAMES = 400, 100
-BLOCKS_PER_BATCH = 4
+BLOCKS_PER_BATCH, DEVICE_BLOCKS_PER_BATCH = 4, 64
 CHUNKS_PER_BATCH = 32
 # Fewer frames of speech than this have no embedding.
 MIN_FRAMES = 3
-MIN_SAMPLES = 2 * (MIN_FRAMES - 1) * FBANK_HOP_SAMPLES + FBANK_LENGTH_SAMPLES
+MIN_SAMPLES = 2 * (MIN_FRAMES - 1) * HOP_SAMPLES + LENGTH_SAMPLES
 
 
 class SpeakerEmbedder:
@@ -48,7 +46,7 @@ class SpeakerEmbedder:
     dimension = EMBEDDING_SIZE
 
     def __init__(self, weights: Path) -> None:
-        """Load CAM++ for a CPU.
+        """Load CAM++ for a CPU, in float32.
 
         Args:
             weights: a safetensors file.
@@ -56,13 +54,20 @@ class SpeakerEmbedder:
         self.network = CamPlusPlus()
         self.network.load_state_dict(load_file(weights))
         self.network.eval()
-        self.to(torch.device("cpu"))
+        self._frame_layers = copy.deepcopy(self.network)
+        self._filter_bank = FilterBank()
+        self.device, self.dtype = torch.device("cpu"), torch.float32
 
     def to(self, device: torch.device) -> SpeakerEmbedder:
-        """Move the network to a device."""
-        self.device = device
+        """Move the network to a device, whose 16-bit format its frame layers take."""
+        self.device, self.dtype = device, half_precision(device)
+        for layer in self._frame_layers.modules():
+            # Norms stay float32, as under autocast, which would convert the others at every call.
+            is_convolution = isinstance(layer, (nn.Conv1d, nn.Conv2d))
+            if next(layer.children(), None) is None:
+                layer.to(device, self.dtype if is_convolution else torch.float32)
         self.network.to(device)
-        self.bfloat16 = has_bfloat16(device)
+        self._filter_bank.to(device)
         return self
 
     def embed(self, waveform: Waveform) -> npt.NDArray[np.float32]:
@@ -82,7 +87,7 @@ class SpeakerEmbedder:
                 f"{len(waveform)} samples are too few to embed a speaker; at least {MIN_SAMPLES}"
                 " are needed"
             )
-        n_frames = ceil(len(waveform) / FBANK_HOP_SAMPLES)
+        n_frames = ceil(len(waveform) / HOP_SAMPLES)
         features = finish(self.frame_features(waveform, 0, n_frames))
         mask = np.ones((1, len(features), 1), np.uint8)
         offset = features.mean(dim=0, dtype=torch.float32)
@@ -104,25 +109,29 @@ class SpeakerEmbedder:
         Returns:
             (frames, channels) at 50 Hz; `count` of them, fewer where the recording ends.
         """
-        start = 2 * first * FBANK_HOP_SAMPLES
-        fbank_frames = max(
-            1, 1 + (len(waveform) - start - FBANK_LENGTH_SAMPLES) // FBANK_HOP_SAMPLES
-        )
+        start = 2 * first * HOP_SAMPLES
+        fbank_frames = max(1, 1 + (len(waveform) - start - LENGTH_SAMPLES) // HOP_SAMPLES)
         n_blocks = ceil(min(fbank_frames, 2 * count) / BLOCK_FRAMES)
         padded = _with_context(waveform, start, n_blocks)
-        batch_size = balanced_batch_size(n_blocks, BLOCKS_PER_BATCH // fewer)
+        is_cpu = self.device.type == "cpu"
+        balanced = balanced_batch_size(n_blocks, BLOCKS_PER_BATCH // fewer)
+        batch_size = balanced if is_cpu else DEVICE_BLOCKS_PER_BATCH // fewer
 
         @torch.inference_mode()
         def features_of_batch(first_block: int) -> Tensor:
-            n_samples = _n_samples(min(batch_size, n_blocks - first_block))
-            samples = padded[first_block * BLOCK_FRAMES * FBANK_HOP_SAMPLES :][:n_samples]
-            fbank = _fbank(samples).unfold(0, BLOCK_FRAMES + 2 * CONTEXT_FRAMES, BLOCK_FRAMES)
+            count = min(batch_size, n_blocks - first_block)
+            first_sample = first_block * BLOCK_FRAMES * HOP_SAMPLES
+            samples = padded[first_sample:][: _n_samples(count)].to(self.device)
+            fbank = self._filter_bank(samples).unfold(
+                0, BLOCK_FRAMES + 2 * CONTEXT_FRAMES, BLOCK_FRAMES
+            )
             blocks = fbank.transpose(1, 2)
-            blocks = (blocks - blocks.mean(dim=1, keepdim=True)).to(self.device)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
-                features = self.network.forward_frames(blocks)
+            blocks = (blocks - blocks.mean(dim=1, keepdim=True)).to(self.dtype)
+            # cuDNN plans anew for every size of a batch: on a GPU the last one is filled up.
+            missing = 0 if is_cpu else batch_size - count
+            features = self._frame_layers.forward_frames(pad(blocks, (0, 0, 0, 0, 0, missing)))
             without_context = slice(CONTEXT_FRAMES // 2, (CONTEXT_FRAMES + BLOCK_FRAMES) // 2)
-            return features[..., without_context].transpose(1, 2).flatten(0, 1)
+            return features[:count, :, without_context].transpose(1, 2).flatten(0, 1)
 
         first_blocks = range(0, n_blocks, batch_size)
         batches = yield from map_in_units(features_of_batch, first_blocks, self.device)
@@ -152,40 +161,46 @@ class SpeakerEmbedder:
             offset: (channels,), their mean: subtracted first, for squares of values far from zero
                 lose digits.
             masks: (chunks, frames per chunk, speakers), 0 or 1; chunk n begins at frame n * `hop`.
-            hop: frames from the start of one chunk to the start of the next.
+            hop: frames from the start of one chunk to the start of the next; a chunk is a whole
+                number of them.
 
         Returns:
             (chunks, speakers, dimension), float32; NaN where fewer than MIN_FRAMES are chosen.
         """
-        embeddings = []
-        for first in range(0, len(masks), CHUNKS_PER_BATCH):
-            batch = torch.from_numpy(masks[first : first + CHUNKS_PER_BATCH])
-            count, size, _ = batch.shape
-            section = features[first * hop : (first + count - 1) * hop + size].float() - offset
-            embeddings.append(self._pool_batch(section, offset, batch, hop).cpu().numpy())
-            yield
-        return np.concatenate(embeddings)
 
-    @torch.inference_mode()
-    def _pool_batch(self, section: Tensor, offset: Tensor, masks: Tensor, hop: int) -> Tensor:
-        """As `pool` does, for a few chunks and features less `offset`, all at once."""
-        n_chunks, size, _ = masks.shape
-        is_recorded = torch.ones(1, len(section), device=section.device)
-        weights = masks.float().to(section.device)
-        weights = weights * unfold_chunks(is_recorded, size, hop, n_chunks)[:, 0, :, None]
-        count = weights.sum(dim=1).unsqueeze(1)
-        total = unfold_chunks(section.T, size, hop, n_chunks) @ weights
-        squares = unfold_chunks(section.T.square(), size, hop, n_chunks) @ weights
-        statistics = torch.cat(mean_and_deviation(count, total, squares), dim=1).transpose(1, 2)
+        @torch.inference_mode()
+        def pool_batch(first: int) -> np.ndarray:
+            batch = masks[first : first + CHUNKS_PER_BATCH]
+            n_chunks, size, _ = batch.shape
+            frames = np.arange(size) + hop * np.arange(first, first + n_chunks)[:, None]
+            is_recorded = (frames < len(features))[..., None]
+            section = centred(features[first * hop :], offset, batch.shape, hop)
+            return self._pool(section, offset, batch * is_recorded, hop).cpu().numpy()
+
+        starts = range(0, len(masks), CHUNKS_PER_BATCH)
+        return np.concatenate((yield from map_in_units(pool_batch, starts, self.device)))
+
+    def _pool(self, section: Tensor, offset: Tensor, masks: np.ndarray, hop: int) -> Tensor:
+        """As `pool` does, for a few chunks and their frames as `centred` returns them."""
+        n_chunks, size, n_speakers = masks.shape
+        weights = torch.from_numpy(masks).to(section)
+        count = weights.sum(dim=1)[..., None]
+        hops = section.view(-1, hop, section.shape[1])
+        total, squares = (hops.new_zeros(n_chunks, n_speakers, hops.shape[2]) for _ in range(2))
+        for n in range(size // hop):
+            of_hop, frames = weights[:, n * hop : (n + 1) * hop].mT, hops[n : n + n_chunks]
+            total.baddbmm_(of_hop, frames)
+            squares.baddbmm_(of_hop, frames.square())
+        statistics = torch.cat(mean_and_deviation(count, total, squares), dim=2)
         embeddings = self.embed_statistics(offset, statistics.flatten(0, 1))
-        too_few = count.transpose(1, 2) < MIN_FRAMES
+        too_few = count < MIN_FRAMES
         return embeddings.view(n_chunks, -1, self.dimension).masked_fill(too_few, torch.nan)
 
 
 def _n_samples(n_blocks: int) -> int:
     """Samples of so many blocks of filter banks, with the context on either side."""
     n_frames = n_blocks * BLOCK_FRAMES + 2 * CONTEXT_FRAMES
-    return (n_frames - 1) * FBANK_HOP_SAMPLES + FBANK_LENGTH_SAMPLES
+    return (n_frames - 1) * HOP_SAMPLES + LENGTH_SAMPLES
 
 
 def _with_context(waveform: Waveform, start: int, n_blocks: int) -> Tensor:
@@ -193,18 +208,7 @@ def _with_context(waveform: Waveform, start: int, n_blocks: int) -> Tensor:
 
     Mirrored beyond the ends of the recording: digital silence would bend the means.
     """
-    begin = start - CONTEXT_FRAMES * FBANK_HOP_SAMPLES
+    begin = start - CONTEXT_FRAMES * HOP_SAMPLES
     end = begin + _n_samples(n_blocks)
     missing = (max(0, -begin), max(0, end - len(waveform)))
     return torch.from_numpy(np.pad(waveform[max(0, begin) : end], missing, mode="symmetric"))
-
-
-def _fbank(waveform: Tensor) -> Tensor:
-    """Kaldi filter banks at 100 Hz, as CAM++ was trained on: (samples,) -> (frames, 80)."""
-    return kaldi.fbank(
-        waveform[None] * 2**15,
-        num_mel_bins=MEL_BINS,
-        sample_frequency=SAMPLE_RATE_HZ,
-        window_type="hamming",
-        dither=0.0,
-    )

@@ -17,15 +17,17 @@ import torch
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
+from torch.nn.functional import pad
 
 from speech_endpoint.diarization.chunks import SECTION_CHUNKS, count_chunks, unfold_sections
 from speech_endpoint.diarization.local_tracks import clean_segmentations
 from speech_endpoint.diarization.segmentation import SharedFrontEndPyanNet
-from speech_endpoint.hardware import balanced_batch_size, has_bfloat16, map_on_threads
+from speech_endpoint.hardware import balanced_batch_size, half_precision, map_on_threads
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
 # Batch of each worker thread on a CPU, where larger ones are slower.
 CPU_BATCH = 16
+DEVICE_BATCH = 256
 Hook = Callable[..., None]
 
 
@@ -38,11 +40,11 @@ class FastSpeakerDiarization(SpeakerDiarization):
         self._section_chunks = section_chunks
         inference = self._segmentation
         self._infer: Callable[[Tensor], np.ndarray] = inference.infer
+        self._network: SharedFrontEndPyanNet | None = None
         hop = round(inference.step * SAMPLE_RATE_HZ)
         if SharedFrontEndPyanNet.supports(inference.model, hop):
-            bfloat16 = has_bfloat16(torch.device("cpu"))
-            network = SharedFrontEndPyanNet(inference.model, bfloat16=bfloat16)
-            self._infer = lambda chunks: inference.conversion(network(chunks)).numpy()
+            self._network = SharedFrontEndPyanNet(inference.model)
+            self._infer = self._segment
 
     @classmethod
     def from_pipeline(cls, pipeline: SpeakerDiarization) -> SpeakerDiarization:
@@ -71,26 +73,41 @@ class FastSpeakerDiarization(SpeakerDiarization):
             fast.instantiate(pipeline.parameters(instantiated=True))
         return fast
 
+    def to(self, device: torch.device) -> FastSpeakerDiarization:
+        """Move all networks to a device."""
+        super().to(device)
+        if self._network is not None:
+            self._network.to(device, half_precision(device))
+        return self
+
+    def _segment(self, chunks: Tensor) -> np.ndarray:
+        """(chunks, 1, samples), a view of one waveform -> (chunks, frames, speakers)."""
+        assert self._network is not None
+        active: np.ndarray = self._segmentation.conversion(self._network(chunks)).cpu().numpy()
+        return active
+
     def get_segmentations(self, file: Any, hook: Hook | None = None) -> SlidingWindowFeature:
         """Find who speaks in each chunk; on a CPU, batches run in parallel.
 
         Args:
             file: pyannote's file, a mapping with "waveform" and "sample_rate".
-            hook: pyannote's progress callback; called on a GPU only.
+            hook: pyannote's progress callback; called for networks of another kind only.
 
         Returns:
             (chunks, frames, speakers), 0 or 1 where the model is a powerset model.
         """
         inference = self._segmentation
         model = inference.model
-        if inference.device.type != "cpu" or not model.specifications.powerset:
+        is_cpu = inference.device.type == "cpu"
+        if not model.specifications.powerset or not (is_cpu or self._network):
             return super().get_segmentations(file, hook=hook)
         waveform, rate_hz = model.audio(file)
         size, hop = round(inference.duration * rate_hz), round(inference.step * rate_hz)
         n_chunks = count_chunks(waveform.shape[-1], size, hop)
         segmentations = []
         for chunks in unfold_sections(waveform, size, hop, n_chunks, self._section_chunks):
-            batches = chunks.split(balanced_batch_size(len(chunks), CPU_BATCH))
+            size_of_batch = balanced_batch_size(len(chunks), CPU_BATCH)
+            batches = chunks.split(size_of_batch if is_cpu else DEVICE_BATCH)
             active = map_on_threads(self._infer, batches, inference.device)
             segmentations.append(np.concatenate(active).astype(np.uint8))
         chunk_window = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
@@ -130,6 +147,16 @@ class FastSpeakerDiarization(SpeakerDiarization):
             first += len(chunks)
         return np.concatenate(embeddings)
 
+    def _frames(self, samples: Tensor) -> Tensor:
+        """The embedding model's `forward_frames`; on a GPU a WeSpeaker ResNet in 16 bits."""
+        device, model = self._embedding.device, self._embedding.model_
+        if device.type == "cpu" or not hasattr(model, "compute_fbank"):
+            return model.forward_frames(samples)
+        # Not these: energies of the filter banks are too large for float16.
+        fbank = model.compute_fbank(samples)
+        with torch.autocast(device.type, half_precision(device)):
+            return model.resnet.forward_frames(fbank)
+
     def _embed_section(self, chunks: Tensor, active: np.ndarray) -> list[np.ndarray]:
         """Embed the local speakers of chunks from the frames in which they are active.
 
@@ -147,8 +174,11 @@ class FastSpeakerDiarization(SpeakerDiarization):
         @torch.inference_mode()
         def embed(batch: tuple[Tensor, Tensor]) -> np.ndarray:
             samples, weights = (tensor.to(device) for tensor in batch)
-            frames = model.forward_frames(samples)
-            return model.forward_embedding(frames, weights=weights).float().cpu().numpy()
+            count = len(samples)
+            # cuDNN's workspace of an odd last batch may be larger than that of a whole one.
+            missing = 0 if is_cpu else size - count
+            frames = self._frames(pad(samples, (0, 0, 0, 0, 0, missing)))[:count]
+            return model.forward_embedding(frames.float(), weights=weights).cpu().numpy()
 
         masks = torch.from_numpy(active).float().transpose(1, 2)
         batches = zip(chunks.split(size), masks.split(size), strict=True)

@@ -21,6 +21,10 @@ from torch.nn.functional import leaky_relu
 OVERLAP_LOG_PRIOR = 0.5
 
 
+# Chunks whose front end runs at once on a GPU: 5 MB each.
+DEVICE_CHUNKS_AT_ONCE = 64
+
+
 class FavourOverlap(nn.Module):
     """As `Powerset`, from log-probabilities to speakers, with a prior for overlapping speech."""
 
@@ -41,21 +45,30 @@ class FavourOverlap(nn.Module):
 class SharedFrontEndPyanNet:
     """The scores of a `PyanNet` for overlapping chunks, with one pass of its first convolution."""
 
-    def __init__(self, model: PyanNet, *, bfloat16: bool) -> None:
-        """Wrap a network that `supports` accepts.
+    def __init__(self, model: PyanNet) -> None:
+        """Wrap a network that `supports` accepts, in evaluation mode on a CPU, as it is."""
+        self.model, self.lstm = model, copy.deepcopy(model.lstm)
+        self.filters = model.sincnet.conv1d[0]
+        self.to(torch.device("cpu"), torch.float32)
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> SharedFrontEndPyanNet:
+        """Move the network.
 
         Args:
-            model: the network, in evaluation mode.
-            bfloat16: run the recurrent layers in bfloat16, for CPUs that have instructions for it;
-                this changes the speakers of 3 to 9 frames in 1,000.
+            device: where to.
+            dtype: of the recurrent layers. A 16-bit one changes the speakers of 3 to 9 frames in
+                1,000, and from then on they are no more exact than that.
         """
-        self.model = model
-        self.dtype = torch.bfloat16 if bfloat16 else torch.float32
-        self.lstm = copy.deepcopy(model.lstm).to(self.dtype)
-        self.filters = model.sincnet.conv1d[0]
+        self.device, self.dtype = device, dtype
+        self.lstm.to(device, dtype)
+        self.model.to(device)
+        # A GPU wants many chunks at once; in a CPU's caches there is room for one.
+        self.chunks_at_once = 1 if device.type == "cpu" else DEVICE_CHUNKS_AT_ONCE
         # The filters' response to a constant 1 carries the offset of a chunk's normalisation.
-        ones = torch.ones(1, 1, self.filters.filterbank.kernel_size)
-        self.response = self.filters(ones)[0].detach()
+        ones = torch.ones(1, 1, self.filters.filterbank.kernel_size, device=device)
+        with torch.inference_mode():
+            self.response = self.filters(ones)[0]
+        return self
 
     @staticmethod
     def supports(model: object, hop: int) -> bool:
@@ -79,45 +92,52 @@ class SharedFrontEndPyanNet:
         Returns:
             (chunks, frames, classes), as `PyanNet.forward` returns them.
         """
+        chunks = _at(chunks, self.device)
         count, _, size = chunks.shape
         hop, stride = chunks.stride(0), self.model.sincnet.stride
         audio = chunks.as_strided((1, 1, (count - 1) * hop + size), (size, size, 1))
         filtered = self.filters(audio)[0]
         length = (size - self.filters.filterbank.kernel_size) // stride + 1
-        starts = range(0, count * hop // stride, hop // stride)
+        filtered = filtered.unfold(1, length, hop // stride).transpose(0, 1)
         scale, offset = self._normalisation(chunks)
-        features = torch.stack(
-            [
-                self._features(filtered[:, start : start + length], chunk_scale, chunk_offset)
-                for start, chunk_scale, chunk_offset in zip(starts, scale, offset, strict=True)
-            ]
-        )
+        parts = (tensor.split(self.chunks_at_once) for tensor in (filtered, scale, offset))
+        features = torch.cat([self._features(*part) for part in zip(*parts, strict=True)])
         frames = self.lstm(features.mT.to(self.dtype))[0].float()
         for linear in self.model.linear:
             frames = leaky_relu(linear(frames))
         return self.model.activation(self.model.classifier(frames))
 
     def _normalisation(self, chunks: Tensor) -> tuple[Tensor, Tensor]:
-        """Each chunk's normalisation as `scale * x + offset`; both are (chunks,)."""
+        """Each chunk's normalisation as `scale * x + offset`; both are (chunks, 1, 1)."""
         norm = self.model.sincnet.wav_norm1d
         variance, mean = torch.var_mean(chunks[:, 0].contiguous(), dim=1, correction=0)
         scale = norm.weight / torch.sqrt(variance + norm.eps)
-        return scale, norm.bias - scale * mean
+        return scale[:, None, None], (norm.bias - scale * mean)[:, None, None]
 
     def _features(self, filtered: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-        """Run the front end on one chunk, from the first convolution's output on.
+        """Run the front end, from the first convolution's output on.
 
         Args:
-            filtered: (filters, n), the convolution of the chunk before its normalisation.
-            scale: scalar, see `_normalisation`.
-            offset: scalar, see `_normalisation`.
+            filtered: (chunks, filters, n), the convolution of chunks before their normalisation.
+            scale: (chunks, 1, 1), see `_normalisation`.
+            offset: (chunks, 1, 1), see `_normalisation`.
 
         Returns:
-            (features, frames).
+            (chunks, features, frames).
         """
         sincnet = self.model.sincnet
-        x = torch.addcmul(self.response * offset, filtered, scale).abs_()[None]
+        x = torch.addcmul(self.response * offset, filtered, scale).abs_()
         layers = zip(sincnet.conv1d, sincnet.pool1d, sincnet.norm1d, strict=True)
         for number, (convolution, pool, norm) in enumerate(layers):
             x = leaky_relu(norm(pool(convolution(x) if number else x)))
-        return x[0]
+        return x
+
+
+def _at(chunks: Tensor, device: torch.device) -> Tensor:
+    """Overlapping chunks on another device: what they share is copied once."""
+    if chunks.device == device:
+        return chunks
+    count, _, size = chunks.shape
+    hop = chunks.stride(0)
+    audio = chunks.as_strided(((count - 1) * hop + size,), (1,)).to(device)
+    return audio.unfold(0, size, hop)[:, None]

@@ -13,7 +13,6 @@ from speech_endpoint.diarization.change_detection import (
     MIN_SIDE_S,
     SpeakerChange,
     detect_changes,
-    speaker_changes,
     split_at_changes,
 )
 from speech_endpoint.diarization.units import finish
@@ -22,6 +21,7 @@ pytestmark = pytest.mark.pure
 
 FRAMES_PER_S = 50
 CHUNK_FRAMES = 500
+HOP = 50
 
 
 def means(statistics: torch.Tensor) -> torch.Tensor:
@@ -36,10 +36,11 @@ def features_of(speakers: list[int]) -> torch.Tensor:
 
 
 def change_times(speakers: list[int], non_overlapped: np.ndarray | None = None) -> list[float]:
-    mask = torch.ones(len(speakers), 1)
-    if non_overlapped is not None:
-        mask = torch.from_numpy(non_overlapped.astype(np.float32))[:, None]
-    (changes,) = speaker_changes(features_of(speakers), mask, FRAMES_PER_S, means)
+    mask = np.ones(len(speakers)) if non_overlapped is None else non_overlapped
+    features, masks = features_of(speakers), mask.astype(np.uint8)[None, :, None]
+    ((changes,),) = finish(
+        detect_changes(features, torch.zeros(8), masks, HOP, FRAMES_PER_S, means)
+    )
     return [round(change.time_s, 3) for change in changes]
 
 
@@ -76,7 +77,7 @@ def test_a_change_is_found_in_every_chunk_that_has_it_inside():
     mask = np.ones((3, CHUNK_FRAMES, 1), np.uint8)
     # The third chunk reaches beyond the recording.
     mask[2, CHUNK_FRAMES:] = 0
-    chunks = finish(detect_changes(features, torch.zeros(8), mask, 50, FRAMES_PER_S, means))
+    chunks = finish(detect_changes(features, torch.zeros(8), mask, HOP, FRAMES_PER_S, means))
     assert [[round(change.time_s, 3) for change in chunk[0]] for chunk in chunks] == [
         [6.0],
         [5.0],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import itertools
 import json
@@ -17,7 +16,7 @@ from paths import REPOSITORY
 from pyannote.core import Annotation, Segment, Timeline
 
 from speech_endpoint.config import ModelSettings
-from speech_endpoint.diarization.diarizer import BUNDLE_TYPE, Diarizer, preserve_tf32
+from speech_endpoint.diarization.diarizer import BUNDLE_TYPE, Diarizer
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn
 
@@ -180,19 +179,6 @@ def tf32():
 
     yield read_or_set
     read_or_set(*before)
-
-
-@pytest.mark.pure
-@pytest.mark.parametrize("before", list(itertools.product((False, True), repeat=2)))
-def test_tf32_is_left_as_it_was_whatever_pyannote_does(tf32, before):
-    tf32(*before)
-    with preserve_tf32():
-        assert tf32(*(not allowed for allowed in before)) != before
-    assert tf32() == before
-    with contextlib.suppress(RuntimeError), preserve_tf32():
-        tf32(*(not allowed for allowed in before))
-        raise RuntimeError
-    assert tf32() == before
 
 
 def test_the_settings_name_a_pipeline_of_the_repository(diarization_bundle, phone_call):

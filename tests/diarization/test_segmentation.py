@@ -17,13 +17,20 @@ def model(diarization_bundle) -> PyanNet:
     return Model.from_pretrained(diarization_bundle / "segmentation" / "pytorch_model.bin").eval()
 
 
-@pytest.mark.parametrize(("bfloat16", "max_changed"), [(False, 0.001), (True, 0.02)])
-def test_overlapping_chunks_are_scored_as_each_by_itself(model, phone_call, bfloat16, max_changed):
+@pytest.mark.parametrize(
+    ("dtype", "chunks_at_once", "max_changed"),
+    [(torch.float32, 1, 0.001), (torch.float32, 8, 0.001), (torch.bfloat16, 1, 0.02)],
+)
+def test_overlapping_chunks_are_scored_as_each_by_itself(
+    model, phone_call, dtype, chunks_at_once, max_changed
+):
     waveform = torch.from_numpy(phone_call.waveform)
     chunks = waveform.unfold(0, 10 * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)[:, None]
     with torch.inference_mode():
         expected = model(chunks.contiguous()).argmax(dim=-1)
-    classes = SharedFrontEndPyanNet(model, bfloat16=bfloat16)(chunks).argmax(dim=-1)
+    network = SharedFrontEndPyanNet(model).to(torch.device("cpu"), dtype)
+    network.chunks_at_once = chunks_at_once
+    classes = network(chunks).argmax(dim=-1)
     assert len(expected.unique()) > 2
     assert (classes != expected).float().mean() <= max_changed
 

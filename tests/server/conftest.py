@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from paths import REPOSITORY
 
 # The host's environment has an older Starlette; `make server-test` has an environment of its own.
 IS_SERVER_ENVIRONMENT = int(importlib.metadata.version("starlette").split(".")[0]) >= 1
@@ -24,11 +26,14 @@ def settings(environment: None) -> Any:
 @pytest.fixture(scope="session")
 def service(settings: Any) -> Iterator[Any]:
     """What answers requests; nothing here depends on which service it is."""
-    from serial_service import SerialService
+    from speech_endpoint.service.backlog import ServiceLimits
+    from speech_endpoint.service.resident import ResidentService
 
-    service = SerialService(settings)
+    service = ResidentService(settings, ServiceLimits(), str(REPOSITORY))
     service.start()
-    service.wait_until_ready()
+    while service.status().stage not in ("ready", "failed"):
+        time.sleep(0.05)
+    assert service.status().stage == "ready", service.status().detail
     yield service
     service.close()
 
