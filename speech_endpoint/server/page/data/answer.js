@@ -12,9 +12,7 @@
 /** @param {any} answer @returns {Transcript} */
 export function transcriptOf(answer) {
   const segments = wordsOfSegments(answer.segments ?? [], answer.words ?? []);
-  const turns = (answer.speakers ?? []).length
-    ? turnsOf(answer.speakers, segments)
-    : segments.filter((words) => words.length).map((words) => ({ speaker: null, words, overlap: false }));
+  const turns = turnsOf(answer.speakers ?? [], segments) ?? turnsOfSegments(answer.segments ?? [], segments);
   /** @type {Record<string, string>} */
   const names = {};
   /** @type {Record<string, number>} */
@@ -62,8 +60,28 @@ function wordsOfSegments(segments, words) {
   });
 }
 
-/** @param {any[]} speakers @param {Word[][]} segments @returns {Turn[]} */
+/**
+ * Of a server that does not list turns: consecutive segments of one speaker, who is in them.
+ * @param {any[]} segments
+ * @param {Word[][]} words
+ * @returns {Turn[]}
+ */
+function turnsOfSegments(segments, words) {
+  /** @type {Turn[]} */
+  const turns = [];
+  segments.forEach(({ speaker = null }, n) => {
+    if (!words[n].length) return;
+    const last = turns.at(-1);
+    if (speaker !== null && last?.speaker === speaker) {
+      turns[turns.length - 1] = { ...last, words: [...last.words, ...words[n]] };
+    } else turns.push({ speaker, words: words[n], overlap: false });
+  });
+  return turns;
+}
+
+/** @param {any[]} speakers @param {Word[][]} segments @returns {Turn[] | null} */
 function turnsOf(speakers, segments) {
+  if (!speakers.length) return null;
   const key = (/** @type {number} */ start, /** @type {number} */ end, /** @type {string} */ text) =>
     `${start} ${end} ${text.trim()}`;
   /** @type {Map<string, number[]>} */
