@@ -1,4 +1,4 @@
-# make demo | test | pure | coverage | lint | models | compat-test | bench | accuracy | fuzz | canary | audit
+# make demo | test | pure | coverage | lint | models | compat-test | page-test | bench | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -6,10 +6,13 @@ PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 INSTALLED := .venv/.installed
 COMPAT_INSTALLED := .venv-compat/.installed
 AUDIT_INSTALLED := .venv-audit/.installed
+PAGE_PYTHON := .venv-page/bin/python
+PAGE_INSTALLED := .venv-page/.installed
+PAGE_TOOLS := tests/page/node_modules/.package-lock.json
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test bench accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test page-test bench accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -39,6 +42,14 @@ models: $(BUILT)
 # The newest transformers is in .venv; here are the default container's versions, over the same torch and pyannote.
 compat-test: $(BUILT) $(COMPAT_INSTALLED)
 	$(COMPAT_PYTHON) -m pytest -m core
+
+# The page in a real browser: needs Debian's chromium, node 20 and npm.
+page-test: $(PAGE_INSTALLED) $(PAGE_TOOLS)
+	tests/page/node_modules/.bin/prettier --config tests/page/.prettierrc.json --check \
+	  'speech_endpoint/server/page/**/*.{js,css}' 'tests/page/*.mjs'
+	tests/page/node_modules/.bin/tsc -p tests/page
+	node --test tests/page/
+	$(PAGE_PYTHON) -m pytest tests/page
 
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
@@ -84,6 +95,18 @@ $(BENCH_INSTALLED): pyproject.toml | $(INSTALLED)
 $(AUDIT_INSTALLED): pyproject.toml | $(INSTALLED)
 	test -x .venv-audit/bin/python || $(PYTHON) -m venv --without-pip .venv-audit
 	$(PIP) --python .venv-audit/bin/python install --group audit
+	touch $@
+
+# Laid over .venv, as the environment of compat-test is.
+$(PAGE_INSTALLED): pyproject.toml | $(INSTALLED)
+	test -x $(PAGE_PYTHON) || $(PYTHON) -m venv --without-pip .venv-page
+	$(PIP) --python $(PAGE_PYTHON) install --group page
+	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(PYTHON) -c "$$site" > "$$($(PAGE_PYTHON) -c "$$site")/main-environment.pth"
+	touch $@
+
+$(PAGE_TOOLS): tests/page/package-lock.json
+	cd tests/page && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
 $(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)

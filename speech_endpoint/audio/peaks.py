@@ -15,8 +15,8 @@ FULL_SCALE = 127
 def peaks(waveform: Waveform, per_second: int = PEAKS_PER_SECOND) -> bytes:
     """The lowest and the highest sample of each span of time.
 
-    A browser that decoded four hours of audio for its outline would need gigabytes; this is 40 bytes
-    a second.
+    A browser that decoded hours of audio for its outline would need gigabytes; this is 40 bytes a
+    second.
 
     Args:
         waveform: (samples,).

@@ -3,25 +3,44 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { aligned } from "../../speech_endpoint/server/page/data/edit.js";
-import { merge, reassign, rename, rewrite, sample, speakers, textOf } from "../../speech_endpoint/server/page/data/transcript.js";
+import {
+  merge,
+  reassign,
+  rename,
+  rewrite,
+  sample,
+  speakers,
+  textOf,
+} from "../../speech_endpoint/server/page/data/transcript.js";
 
 const word = (text, start, end) => ({ text, start, end, probability: 0.4, segment: 0 });
-const said = (text, from = 0) => text.match(/\s*\S+/g).map((part, n) => word(part, from + n, from + n + 0.8));
+const said = (text, from = 0) =>
+  text.match(/\s*\S+/g).map((part, n) => word(part, from + n, from + n + 0.8));
 const times = (words) => words.map(({ text, start, end }) => [text.trim(), start, end]);
 
 test("a corrected word takes the time of the one it replaces", () => {
   const words = aligned(said(" I'm Sheila and Texas"), "I'm Sheila in Texas");
-  assert.deepEqual(times(words), [["I'm", 0, 0.8], ["Sheila", 1, 1.8], ["in", 2, 2.8], ["Texas", 3, 3.8]]);
+  assert.deepEqual(times(words), [
+    ["I'm", 0, 0.8],
+    ["Sheila", 1, 1.8],
+    ["in", 2, 2.8],
+    ["Texas", 3, 3.8],
+  ]);
 });
 
 test("words that stay are the same objects but for their blanks, so that confidence stays", () => {
   const words = aligned(said(" one two three"), "one 2 three");
-  assert.deepEqual(words.map(({ probability }) => probability), [0.4, 1, 0.4]);
+  assert.deepEqual(
+    words.map(({ probability }) => probability),
+    [0.4, 1, 0.4],
+  );
 });
 
 test("two words for one share its time by their length", () => {
   assert.deepEqual(times(aligned(said(" gonna go"), "going to go")), [
-    ["going", 0, 0.571], ["to", 0.571, 0.8], ["go", 1, 1.8],
+    ["going", 0, 0.571],
+    ["to", 0.571, 0.8],
+    ["go", 1, 1.8],
   ]);
 });
 
@@ -30,11 +49,18 @@ test("an added word fills the gap", () => {
 });
 
 test("a word added at the end or the beginning needs no gap", () => {
-  assert.deepEqual(times(aligned(said(" a", 5), "x a y")), [["x", 5, 5], ["a", 5, 5.8], ["y", 5.8, 5.8]]);
+  assert.deepEqual(times(aligned(said(" a", 5), "x a y")), [
+    ["x", 5, 5],
+    ["a", 5, 5.8],
+    ["y", 5.8, 5.8],
+  ]);
 });
 
 test("removed words leave the others where they are", () => {
-  assert.deepEqual(times(aligned(said(" a b c d"), "a d")), [["a", 0, 0.8], ["d", 3, 3.8]]);
+  assert.deepEqual(times(aligned(said(" a b c d"), "a d")), [
+    ["a", 0, 0.8],
+    ["d", 3, 3.8],
+  ]);
 });
 
 test("the same text is no change, whatever its blanks", () => {
@@ -55,7 +81,13 @@ test("any edit keeps times in order and the text that was typed", () => {
     const words = said(Array.from({ length: 1 + chance(12) }, () => ` w${chance(5)}`).join(""));
     const text = Array.from({ length: 1 + chance(14) }, () => `w${chance(6)}`).join(" ");
     const edited = aligned(words, text);
-    assert.equal(edited.map((each) => each.text).join("").trim(), text);
+    assert.equal(
+      edited
+        .map((each) => each.text)
+        .join("")
+        .trim(),
+      text,
+    );
     edited.forEach((each, n) => {
       assert.ok(each.start <= each.end);
       assert.ok(!n || edited[n - 1].end <= each.start + 1e-9);
@@ -63,10 +95,22 @@ test("any edit keeps times in order and the text that was typed", () => {
   }
 });
 
-const turn = (speaker, text, start, overlap = false) => ({ speaker, words: said(text, start), overlap });
+const turn = (speaker, text, start, overlap = false) => ({
+  speaker,
+  words: said(text, start),
+  overlap,
+});
 const call = {
-  turns: [turn("A", " Hello.", 0), turn("B", " Oh, hello there you.", 2, true), turn("A", " I am A.", 10), turn("B", " Yes now.", 14)],
-  names: { A: "A", B: "B" }, letters: { A: 0, B: 1 }, duration: 20, language: "english",
+  turns: [
+    turn("A", " Hello.", 0),
+    turn("B", " Oh, hello there you.", 2, true),
+    turn("A", " I am A.", 10),
+    turn("B", " Yes now.", 14),
+  ],
+  names: { A: "A", B: "B" },
+  letters: { A: 0, B: 1 },
+  duration: 20,
+  language: "english",
 };
 
 test("merging two speakers joins the turns that come together", () => {

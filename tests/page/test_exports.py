@@ -21,13 +21,15 @@ pytestmark = [
 ]
 RENDER = REPOSITORY / "tests" / "page" / "render.mjs"
 N_TRANSCRIPTS = 300
-VOCABULARY = (
-    "the a of to and but because which we they Mr. Dr. etc. p.m. J. 3. no. No. 1999. well, so; I"
-    " hello, hello. world. really? yes! Okay… New York Berlin weil der die Donaudampfschifffahrt"
-    "sgesellschaftskapitänsmützenabzeichen «quoted.» (aside) \"said.\" -- --> <b> & AT&T co-operate"
-    " été naïve e\u0301te\u0301 Straße и или что. привет, 123 12. ½ ⅷ 👩‍👩‍👧‍👦 👍🏽 🇩🇪 supercalifragilistic"
-    " \u200bzero \u00adsoft مرحبا، كيف؟ नमस्ते। ทำงาน ที่ หน้าๆ 한국어 단어. antidisestablishmentarianism"
-).split()  # fmt: skip
+TEXT = """
+the a of to and but because which we they Mr. Dr. etc. p.m. J. 3. no. No. 1999. well, so; I hello,
+hello. world. really? yes! Okay… New York Berlin weil der die
+Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen «quoted.» (aside) "said." -- --> <b> &
+AT&T co-operate été naïve e\u0301te\u0301 Straße и или что. привет, 123 12. ½ ⅷ 👩‍👩‍👧‍👦 👍🏽 🇩🇪
+supercalifragilistic \u200bzero \u00adsoft مرحبا، كيف؟ नमस्ते। ทำงาน ที่ หน้าๆ 한국어 단어.
+antidisestablishmentarianism
+"""
+VOCABULARY = TEXT.split()
 UNSPACED = "今日はとても良い天気ですね。「東京」へ行って、カードを買った！你好，世界。ABC株式会社"
 NAMES = ("SPEAKER_00", "SPEAKER_01", "A", "Anna Müller", "O'Brien & Sons <x>", "山田太郎", "--> x")
 

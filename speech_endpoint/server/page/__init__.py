@@ -18,8 +18,9 @@ CONTENT_TYPES = {
 }
 """Of the files that are served; others are not."""
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src blob:;"
-    " connect-src 'self'; worker-src 'self'; font-src 'self'; form-action 'none'; base-uri 'none';"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " media-src blob:; connect-src 'self'; worker-src 'self'; font-src 'self';"
+    " form-action 'none'; base-uri 'none';"
     " frame-ancestors {frame_ancestors}"
 )
 
@@ -39,11 +40,13 @@ def page_routes(frame_ancestors: str = "'self'") -> list[Route]:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    routes = [_route("/", ROOT / "index.html", headers)]
-    for file in sorted(ROOT.rglob("*")):
-        if file.suffix in CONTENT_TYPES and file.name != "index.html":
-            routes.append(_route(f"/{file.relative_to(ROOT).as_posix()}", file, headers))
-    return routes
+    files = {"/": ROOT / "index.html"}
+    files |= {
+        f"/{file.relative_to(ROOT).as_posix()}": file
+        for file in sorted(ROOT.rglob("*"))
+        if file.suffix in CONTENT_TYPES and file.name != "index.html"
+    }
+    return [_route(path, file, headers) for path, file in files.items()]
 
 
 def _route(path: str, file: Path, headers: dict[str, str]) -> Route:

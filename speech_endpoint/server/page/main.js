@@ -5,19 +5,20 @@ import { peaksOf, transcriptOf } from "./data/answer.js";
 import { Session } from "./data/session.js";
 import * as store from "./data/store.js";
 import { merge, reassign, rename, rewrite, speakers } from "./data/transcript.js";
-import { ask, byId, clock, make, say, size } from "./dom.js";
-import { wireExport } from "./parts/export_menu.js";
-import { Intake } from "./parts/intake.js";
-import { wireKeys } from "./parts/keys.js";
-import { openMenu } from "./parts/menu.js";
-import { chip, shownName } from "./parts/names.js";
-import { Player } from "./parts/player.js";
-import { Recent } from "./parts/recent.js";
-import { Search } from "./parts/search.js";
-import { SpeakersPanel } from "./parts/speakers_panel.js";
-import { Timeline } from "./parts/timeline.js";
-import { TranscriptView } from "./parts/transcript_view.js";
-import { Work } from "./parts/work.js";
+import { ask, byId, clock, make, say } from "./dom.js";
+import { wireExport } from "./result/export_menu.js";
+import { Intake } from "./start/intake.js";
+import { wireKeys } from "./result/keys.js";
+import { openMenu } from "./menu.js";
+import { chip, shownName } from "./result/names.js";
+import { keep, offerToKeepAudio } from "./result/keeping.js";
+import { Player } from "./result/player.js";
+import { Recent } from "./start/recent.js";
+import { Search } from "./result/search.js";
+import { SpeakersPanel } from "./result/speakers_panel.js";
+import { Timeline } from "./result/timeline.js";
+import { TranscriptView } from "./result/transcript_view.js";
+import { Work } from "./start/work.js";
 
 const intake = new Intake();
 const work = new Work();
@@ -64,7 +65,7 @@ function showTranscript() {
 /** @param {Session} opened */
 function openSession(opened) {
   session = opened;
-  const { title, transcript, warnings, bytes } = opened.saved;
+  const { title, transcript, warnings } = opened.saved;
   show("result");
   byId("title").textContent = title;
   byId("title-edit", HTMLInputElement).value = title;
@@ -78,9 +79,12 @@ function openSession(opened) {
     transcript.language && transcript.language[0].toUpperCase() + transcript.language.slice(1),
   ];
   byId("meta").textContent = facts.filter(Boolean).join(" · ");
-  byId("notices").replaceChildren(...warnings.map((warning) => make("p", { class: "notice" }, warning)));
-  if (!words) byId("notices").append(make("p", { class: "notice" }, "Nobody speaks in this recording."));
-  if (opened.audio && !opened.saved.hasAudio) offerToKeep(opened, bytes);
+  byId("notices").replaceChildren(
+    ...warnings.map((warning) => make("p", { class: "notice" }, warning)),
+  );
+  if (!words)
+    byId("notices").append(make("p", { class: "notice" }, "Nobody speaks in this recording."));
+  if (opened.audio && !opened.saved.hasAudio) offerToKeepAudio(opened);
   timeline.zoom = 1;
   player.load(opened.audio, transcript.duration);
   showTranscript();
@@ -89,43 +93,6 @@ function openSession(opened) {
     say(/** @type {CustomEvent} */ (event).detail);
   });
   opened.addEventListener("saved", () => keep(opened));
-}
-
-/** @param {Session} kept */
-async function keep(kept) {
-  try {
-    await store.save(kept.saved);
-  } catch {
-    const text = "This browser has no room left: export what you need.";
-    byId("notices").replaceChildren(make("p", { class: "notice" }, text));
-  }
-}
-
-/** @param {Session} kept @param {number} bytes */
-function offerToKeep(kept, bytes) {
-  const keepIt = async () => {
-    try {
-      await store.saveAudio(kept.saved.id, /** @type {Blob} */ (kept.audio));
-      kept.saved = { ...kept.saved, hasAudio: true };
-      await keep(kept);
-    } catch {
-      say("There is no room for the audio");
-    }
-  };
-  if (store.settings.is("keepAudio", false)) return keepIt();
-  const answer = (/** @type {boolean} */ yes) => {
-    notice.remove();
-    if (yes) keepIt();
-  };
-  if (localStorage.getItem("keepAudio") !== null) return;
-  const notice = make(
-    "p",
-    { class: "notice" },
-    make("span", {}, `Keep the audio in this browser too (${size(bytes)}), to listen again another day?`),
-    make("button", { class: "outline small", click: () => (store.settings.set("keepAudio", true), answer(true)) }, "Keep it"),
-    make("button", { class: "quiet small", click: () => (store.settings.set("keepAudio", false), answer(false)) }, "No"),
-  );
-  byId("notices").append(notice);
 }
 
 /** Follow the address: "#t=<id>" is a transcript. */
@@ -164,7 +131,13 @@ work.addEventListener("back", () => {
 });
 work.addEventListener("done", async (event) => {
   const { file, answer } = /** @type {CustomEvent} */ (event).detail;
-  const made = Session.of(file.name, transcriptOf(answer), peaksOf(answer), file, answer.warnings ?? []);
+  const made = Session.of(
+    file.name,
+    transcriptOf(answer),
+    peaksOf(answer),
+    file,
+    answer.warnings ?? [],
+  );
   intake.clear();
   await keep(made);
   openSession(made);
@@ -180,8 +153,15 @@ addEventListener("beforeunload", (event) => {
 byId("home").addEventListener("click", async (event) => {
   event.preventDefault();
   if (work.isBusy) {
-    const choices = [{ label: "Stop it", value: "stop", danger: true }, { label: "Go on", value: "" }];
-    if ((await ask("Stop the transcription?", "What has been heard so far is lost.", choices)) !== "stop") return;
+    const choices = [
+      { label: "Stop it", value: "stop", danger: true },
+      { label: "Go on", value: "" },
+    ];
+    if (
+      (await ask("Stop the transcription?", "What has been heard so far is lost.", choices)) !==
+      "stop"
+    )
+      return;
     work.cancel?.();
   }
   go("");
@@ -192,9 +172,13 @@ player.addEventListener("time", (event) => {
   timeline.at(time, player.isPlaying);
   if (session) view.at(time, player.isPlaying);
 });
-timeline.addEventListener("seek", (event) => player.seek(/** @type {CustomEvent} */ (event).detail));
+timeline.addEventListener("seek", (event) =>
+  player.seek(/** @type {CustomEvent} */ (event).detail),
+);
 view.addEventListener("seek", (event) => player.seek(/** @type {CustomEvent} */ (event).detail));
-view.addEventListener("play", (event) => player.playFrom(/** @type {CustomEvent} */ (event).detail));
+view.addEventListener("play", (event) =>
+  player.playFrom(/** @type {CustomEvent} */ (event).detail),
+);
 view.addEventListener("rewrite", (event) => {
   const { turn, text } = /** @type {CustomEvent} */ (event).detail;
   open().change(rewrite(open().transcript, turn, text), "Saved");
@@ -202,8 +186,11 @@ view.addEventListener("rewrite", (event) => {
 view.addEventListener("speaker", (event) => {
   const { turn, button } = /** @type {CustomEvent} */ (event).detail;
   const { transcript } = open();
-  const others = speakers(transcript).filter((speaker) => speaker !== transcript.turns[turn].speaker);
-  const give = (/** @type {string | null} */ speaker) => open().change(reassign(open().transcript, turn, speaker), "Given to somebody else");
+  const others = speakers(transcript).filter(
+    (speaker) => speaker !== transcript.turns[turn].speaker,
+  );
+  const give = (/** @type {string | null} */ speaker) =>
+    open().change(reassign(open().transcript, turn, speaker), "Given to somebody else");
   openMenu(button, "Who said this turn", [
     { heading: "This turn was said by" },
     ...others.map((speaker) => ({
@@ -229,7 +216,10 @@ panel.addEventListener("sample", (event) => {
 byId("undo").addEventListener("click", () => open().undo());
 byId("next-unsure").addEventListener("click", () => view.nextUnsure());
 byId("show-unsure").addEventListener("change", (event) => {
-  byId("transcript").classList.toggle("hides-unsure", !(/** @type {HTMLInputElement} */ (event.target).checked));
+  byId("transcript").classList.toggle(
+    "hides-unsure",
+    !(/** @type {HTMLInputElement} */ (event.target).checked),
+  );
 });
 byId("title-edit").addEventListener("change", (event) => {
   const { value } = /** @type {HTMLInputElement} */ (event.target);

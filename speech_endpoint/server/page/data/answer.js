@@ -12,7 +12,8 @@
 /** @param {any} answer @returns {Transcript} */
 export function transcriptOf(answer) {
   const segments = wordsOfSegments(answer.segments ?? [], answer.words ?? []);
-  const turns = turnsOf(answer.speakers ?? [], segments) ?? turnsOfSegments(answer.segments ?? [], segments);
+  const turns =
+    turnsOf(answer.speakers ?? [], segments) ?? turnsOfSegments(answer.segments ?? [], segments);
   /** @type {Record<string, string>} */
   const names = {};
   /** @type {Record<string, number>} */
@@ -52,7 +53,13 @@ function wordsOfSegments(segments, words) {
       const found = text.indexOf(bare, at);
       if (found < 0 || text.slice(at, found).trim()) break;
       const { start, end, probability = 1 } = words[next++];
-      own.push({ text: text.slice(at, found + bare.length), start, end, probability, segment: index });
+      own.push({
+        text: text.slice(at, found + bare.length),
+        start,
+        end,
+        probability,
+        segment: index,
+      });
       at = found + bare.length;
     }
     if (own.length || !text.trim()) return own;
@@ -72,7 +79,7 @@ function turnsOfSegments(segments, words) {
   segments.forEach(({ speaker = null }, n) => {
     if (!words[n].length) return;
     const last = turns.at(-1);
-    if (speaker !== null && last?.speaker === speaker) {
+    if (last && speaker !== null && last.speaker === speaker) {
       turns[turns.length - 1] = { ...last, words: [...last.words, ...words[n]] };
     } else turns.push({ speaker, words: words[n], overlap: false });
   });
@@ -82,8 +89,11 @@ function turnsOfSegments(segments, words) {
 /** @param {any[]} speakers @param {Word[][]} segments @returns {Turn[] | null} */
 function turnsOf(speakers, segments) {
   if (!speakers.length) return null;
-  const key = (/** @type {number} */ start, /** @type {number} */ end, /** @type {string} */ text) =>
-    `${start} ${end} ${text.trim()}`;
+  const key = (
+    /** @type {number} */ start,
+    /** @type {number} */ end,
+    /** @type {string} */ text,
+  ) => `${start} ${end} ${text.trim()}`;
   /** @type {Map<string, number[]>} */
   const places = new Map();
   for (const { start, end, text, segment } of segments.flat()) {

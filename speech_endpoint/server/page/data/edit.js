@@ -4,7 +4,8 @@
 /** @typedef {import("./transcript.js").Word} Word */
 
 /** Scripts without blanks are cut by the browser's dictionary, so that times stay fine. */
-const UNSPACED = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
 const MAX_CELLS = 4_000_000;
 
 /**
@@ -17,7 +18,15 @@ const MAX_CELLS = 4_000_000;
 export function aligned(words, text) {
   const old = words.map((word) => word.text.trim());
   const clean = text.replace(/\s+/g, " ").trim();
-  if (clean === words.map((word) => word.text).join("").replace(/\s+/g, " ").trim()) return words;
+  if (
+    clean ===
+    words
+      .map((word) => word.text)
+      .join("")
+      .replace(/\s+/g, " ")
+      .trim()
+  )
+    return words;
   const parts = cut(clean);
   const fresh = parts.map((part) => part.trim());
   /** @type {Word[]} */
@@ -28,7 +37,8 @@ export function aligned(words, text) {
     if (keptOld < words.length) result.push({ ...words[keptOld], text: parts[keptNew] });
     [n, m] = [keptOld + 1, keptNew + 1];
   }
-  if (result.length && !/^\s/.test(words[0].text)) result[0] = { ...result[0], text: result[0].text.trimStart() };
+  if (result.length && !/^\s/.test(words[0].text))
+    result[0] = { ...result[0], text: result[0].text.trimStart() };
   return result;
 }
 
@@ -42,7 +52,9 @@ function cut(text) {
 function cutUnspaced(part) {
   /** @type {string[]} */
   const found = [];
-  for (const { segment, isWordLike } of new Intl.Segmenter(undefined, { granularity: "word" }).segment(part)) {
+  for (const { segment, isWordLike } of new Intl.Segmenter(undefined, {
+    granularity: "word",
+  }).segment(part)) {
     if (isWordLike && found.some((piece) => piece.trim())) found.push(segment);
     else found.push((found.pop() ?? "") + segment);
   }
@@ -87,11 +99,14 @@ function common(one, other) {
   /** @type {[number, number][]} */
   const pairs = [];
   let start = 0;
-  while (start < one.length && start < other.length && one[start] === other[start]) pairs.push([start, start++]);
+  while (start < one.length && start < other.length && one[start] === other[start])
+    pairs.push([start, start++]);
   let tail = 0;
   const shorter = Math.min(one.length, other.length) - start;
   while (tail < shorter && one[one.length - 1 - tail] === other[other.length - 1 - tail]) tail++;
-  pairs.push(...middle(one.slice(start, one.length - tail), other.slice(start, other.length - tail), start));
+  pairs.push(
+    ...middle(one.slice(start, one.length - tail), other.slice(start, other.length - tail), start),
+  );
   for (; tail > 0; tail--) pairs.push([one.length - tail, other.length - tail]);
   return pairs;
 }

@@ -35,7 +35,14 @@ export class Session extends EventTarget {
    */
   static of(title, transcript, peaks, file, warnings) {
     const saved = {
-      id: newId(), title, savedAt: Date.now(), transcript, peaks, bytes: file.size, hasAudio: false, warnings,
+      id: newId(),
+      title,
+      savedAt: Date.now(),
+      transcript,
+      peaks,
+      bytes: file.size,
+      hasAudio: false,
+      warnings,
     };
     return new Session(saved, file);
   }

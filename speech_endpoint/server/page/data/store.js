@@ -35,7 +35,10 @@ async function transact(mode, work) {
   const database = await open();
   return new Promise((resolve, reject) => {
     const transaction = database.transaction(Object.values(STORES), mode);
-    const request = work(transaction.objectStore(STORES.transcripts), transaction.objectStore(STORES.audio));
+    const request = work(
+      transaction.objectStore(STORES.transcripts),
+      transaction.objectStore(STORES.audio),
+    );
     transaction.oncomplete = () => resolve(request?.result);
     transaction.onerror = () => reject(transaction.error);
     transaction.onabort = () => reject(transaction.error);

@@ -42,7 +42,9 @@ export function rename(transcript, speaker, name) {
  */
 export function merge(transcript, from, into) {
   if (from === into) return transcript;
-  const turns = transcript.turns.map((turn) => (turn.speaker === from ? { ...turn, speaker: into } : turn));
+  const turns = transcript.turns.map((turn) =>
+    turn.speaker === from ? { ...turn, speaker: into } : turn,
+  );
   return { ...transcript, turns: joined(turns) };
 }
 
@@ -96,7 +98,11 @@ export function speakers(transcript) {
 }
 
 /** @param {Turn} turn @returns {string} */
-export const textOf = (turn) => turn.words.map((word) => word.text).join("").trim();
+export const textOf = (turn) =>
+  turn.words
+    .map((word) => word.text)
+    .join("")
+    .trim();
 
 /** @param {Turn} turn @returns {number} */
 export const startOf = (turn) => turn.words[0].start;
@@ -120,7 +126,9 @@ export function sample(transcript, speaker) {
   const own = transcript.turns.filter((turn) => turn.speaker === speaker);
   const clean = own.filter((turn) => !turn.overlap);
   const length = (/** @type {Turn} */ turn) => endOf(turn) - startOf(turn);
-  const best = (clean.length ? clean : own).reduce((one, other) => (length(other) > length(one) ? other : one));
+  const best = (clean.length ? clean : own).reduce((one, other) =>
+    length(other) > length(one) ? other : one,
+  );
   return { start: startOf(best), end: Math.min(endOf(best), startOf(best) + 10) };
 }
 
@@ -145,4 +153,5 @@ function joined(turns) {
 }
 
 /** @param {Transcript} transcript @param {string} wanted @returns {string} */
-const freeName = (transcript, wanted) => (wanted in transcript.letters ? freeName(transcript, `${wanted}+`) : wanted);
+const freeName = (transcript, wanted) =>
+  wanted in transcript.letters ? freeName(transcript, `${wanted}+`) : wanted;

@@ -49,11 +49,16 @@ export class CueBreaker {
     this.labelColumns = label ? columns(label) + 1 : 0;
     this.maxColumns = maxColumns;
     this.maxCue = maxCue;
-    this.starts = [...pieces.map((piece) => piece.start), Math.max(nextStart, pieces[pieces.length - 1].start)];
+    this.starts = [
+      ...pieces.map((piece) => piece.start),
+      Math.max(nextStart, pieces[pieces.length - 1].start),
+    ];
     this.breakCosts = breakCosts(pieces);
     this.widths = sums(pieces.map((piece) => columns(piece.text) + Number(piece.isSpaced)));
     this.fullWidth = sums(pieces.map((piece) => Number(isFullWidth(piece.text))));
-    const pauses = pieces.slice(1).map((after, n) => Math.max(0, after.start - pieces[n].end - MAX_FREE_PAUSE_S));
+    const pauses = pieces
+      .slice(1)
+      .map((after, n) => Math.max(0, after.start - pieces[n].end - MAX_FREE_PAUSE_S));
     this.pauses = [0, ...sums(pauses)];
     this.sentenceEnds = sums(pieces.map((piece) => Number(piece.endsSentence)));
     this.blanks = sums(pieces.map((piece) => Number(piece.isSpaced)));
@@ -126,7 +131,8 @@ export class CueBreaker {
     const upper = this.labelColumns + this.width(first, second);
     const difference = (upper - this.width(second, end)) / this.maxColumns;
     const cost = LINE_BREAK_SHARE * this.breakCosts[second - 1] + IMBALANCE_COST * difference ** 2;
-    const isOrphan = this.isShortWord(second, end) || (!this.label && this.isShortWord(first, second));
+    const isOrphan =
+      this.isShortWord(second, end) || (!this.label && this.isShortWord(first, second));
     return cost + ORPHAN_LINE_COST * Number(isOrphan);
   }
 

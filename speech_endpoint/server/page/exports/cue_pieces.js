@@ -1,7 +1,14 @@
 // @ts-check
 // speech_endpoint/output/cue_pieces.py: a speaker's words as pieces of subtitles.
 
-import { clusters, columns, isFullWidth, mayBreak, visible, withoutClosingMarks } from "./display_text.js";
+import {
+  clusters,
+  columns,
+  isFullWidth,
+  mayBreak,
+  visible,
+  withoutClosingMarks,
+} from "./display_text.js";
 import { CLAUSE_ENDS, endsSentence } from "./orthography.js";
 import { isBlank, isUpper, splitAtBlanks } from "./unicode.js";
 
@@ -12,10 +19,12 @@ import { isBlank, isUpper, splitAtBlanks } from "./unicode.js";
 
 const LINE_ENDS = [...CLAUSE_ENDS, "–", "؛"];
 const CONJUNCTIONS = new Set(
-  ("and or but because although though while when whether unless until since which who that where" +
+  (
+    "and or but because although though while when whether unless until since which who that where" +
     " und oder aber weil obwohl während wenn dass sondern et ou mais parce quand lorsque puisque" +
     " pero porque aunque mientras cuando sino perché mentre quando anche mas embora enquanto maar" +
-    " omdat hoewel terwijl но или потому хотя когда если что").split(" "),
+    " omdat hoewel terwijl но или потому хотя когда если что"
+  ).split(" "),
 );
 const MAX_FUNCTION_WORD_LETTERS = 3;
 const MAX_SHORT_WORD_LETTERS = 4;
@@ -34,7 +43,8 @@ const AFTER_FUNCTION_WORD_COST = 16;
  * @param {number} maxColumns
  * @param {boolean} wide
  */
-export const lineColumns = (maxColumns, wide) => (wide ? Math.floor((maxColumns * 16) / 21) : maxColumns);
+export const lineColumns = (maxColumns, wide) =>
+  wide ? Math.floor((maxColumns * 16) / 21) : maxColumns;
 
 /**
  * Cut words where a line may end.
@@ -69,7 +79,10 @@ export function pieces(words, maxColumns, notBefore) {
     const endsBlank = characters.length > 0 && isBlank(/** @type {string} */ (characters.at(-1)));
     afterBlank = endsBlank || (afterBlank && parts.length === 0);
   }
-  return inOrder(joined.flatMap((piece) => cut(piece, maxColumns)), notBefore);
+  return inOrder(
+    joined.flatMap((piece) => cut(piece, maxColumns)),
+    notBefore,
+  );
 }
 
 /** @param {readonly Piece[]} all @returns {number[]} What a break after each costs. */

@@ -33,8 +33,17 @@ export function cues(parts, duration, label) {
   });
   drafts.sort((one, other) => one.spoken.start - other.spoken.start);
   const end = milliseconds(Math.max(duration, 0, ...parts.map((part) => part.end)));
-  const times = place(drafts.map((draft) => draft.spoken), milliseconds(MAX_CUE_S), end);
-  return drafts.map(({ lines, speaker }, n) => ({ start: times[n][0], end: times[n][1], lines, speaker }));
+  const times = place(
+    drafts.map((draft) => draft.spoken),
+    milliseconds(MAX_CUE_S),
+    end,
+  );
+  return drafts.map(({ lines, speaker }, n) => ({
+    start: times[n][0],
+    end: times[n][1],
+    lines,
+    speaker,
+  }));
 }
 
 /** @param {Part[]} parts */
@@ -64,10 +73,15 @@ function draftsOf(speaker, cut, label, nextStart) {
     const lines = [strip(`${label} ${upper}`), lower].filter(Boolean);
     const needed = neededTime(lines.reduce((width, line) => width + columns(line), 0));
     const end = said.reduce((latest, piece) => Math.max(latest, piece.end), said[0].end);
-    const spoken = { start: milliseconds(said[0].start), end: milliseconds(end), needed: milliseconds(needed) };
+    const spoken = {
+      start: milliseconds(said[0].start),
+      end: milliseconds(end),
+      needed: milliseconds(needed),
+    };
     return { spoken, lines, speaker };
   });
 }
 
 /** @param {Piece[]} all @returns {string} */
-const joined = (all) => strip(all.map((piece) => (piece.isSpaced ? " " : "") + piece.text).join(""));
+const joined = (all) =>
+  strip(all.map((piece) => (piece.isSpaced ? " " : "") + piece.text).join(""));

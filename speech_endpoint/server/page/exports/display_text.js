@@ -6,8 +6,15 @@ import { isAscii, isBlank, isWide, splitAtBlanks, stripEnd } from "./unicode.js"
 const ELLIPSIS = "…";
 const ZERO_WIDTH_JOINER = "\u200d";
 const MAX_JOINED_COLUMNS = 8;
-const HANGUL = [[0x1100, 0x11ff], [0xac00, 0xd7ff]];
-const WITHOUT_SPACES = [[0x0e00, 0x0eff], [0x1000, 0x109f], [0x1780, 0x17ff]];
+const HANGUL = [
+  [0x1100, 0x11ff],
+  [0xac00, 0xd7ff],
+];
+const WITHOUT_SPACES = [
+  [0x0e00, 0x0eff],
+  [0x1000, 0x109f],
+  [0x1780, 0x17ff],
+];
 const NOT_AT_LINE_START = "ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ々ーๆ";
 
 /** @param {string} char @returns {number} */

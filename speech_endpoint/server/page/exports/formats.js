@@ -25,7 +25,8 @@ export function parts(transcript) {
 
 /** @param {number} whole milliseconds @param {string} mark @returns {string} */
 function timestamp(whole, mark = ".") {
-  const pad = (/** @type {number} */ value, /** @type {number} */ width) => String(value).padStart(width, "0");
+  const pad = (/** @type {number} */ value, /** @type {number} */ width) =>
+    String(value).padStart(width, "0");
   const hours = Math.floor(whole / 3_600_000);
   const minutes = Math.floor(whole / 60_000) % 60;
   const seconds = Math.floor(whole / 1000) % 60;
@@ -38,11 +39,18 @@ export const hasSpeakers = (transcript) => transcript.turns.some((turn) => turn.
 /** @param {Transcript} transcript @returns {string} */
 export function toText(transcript) {
   if (!hasSpeakers(transcript)) {
-    const text = strip(parts(transcript).map((part) => part.text).join(""));
+    const text = strip(
+      parts(transcript)
+        .map((part) => part.text)
+        .join(""),
+    );
     return text ? `${text}\n` : "";
   }
   return parts(transcript)
-    .map((turn) => `[${timestamp(milliseconds(turn.start)).slice(0, -2)}] ${turn.speaker}: ${strip(turn.text)}\n`)
+    .map(
+      (turn) =>
+        `[${timestamp(milliseconds(turn.start)).slice(0, -2)}] ${turn.speaker}: ${strip(turn.text)}\n`,
+    )
     .join("");
 }
 
@@ -58,7 +66,8 @@ export function toSrt(transcript) {
 }
 
 /** @param {string} text @returns {string} */
-const escape = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+const escape = (text) =>
+  text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 
 /** @param {Transcript} transcript @returns {string} */
 export function toVtt(transcript) {
@@ -92,11 +101,13 @@ export function toTsv(transcript) {
   for (const word of transcript.turns.flatMap((turn) => turn.words)) {
     segments.set(word.segment, [...(segments.get(word.segment) ?? []), word]);
   }
-  const lines = [...segments].sort(([one], [other]) => one - other).map(([, words]) => {
-    const end = Math.max(...words.map((word) => word.end));
-    const text = oneLine(words.map((word) => word.text).join(""));
-    return `${milliseconds(words[0].start)}\t${milliseconds(end)}\t${text}\n`;
-  });
+  const lines = [...segments]
+    .sort(([one], [other]) => one - other)
+    .map(([, words]) => {
+      const end = Math.max(...words.map((word) => word.end));
+      const text = oneLine(words.map((word) => word.text).join(""));
+      return `${milliseconds(words[0].start)}\t${milliseconds(end)}\t${text}\n`;
+    });
   return "start\tend\ttext\n" + lines.join("");
 }
 

@@ -17,7 +17,8 @@ const WIDE = `
   .map((range) => range.split("-").map((point) => parseInt(point, 16)));
 
 /** What `str.isspace` calls a blank. JavaScript's \s has other control characters. */
-const BLANK = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const BLANK =
+  "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
 const BLANKS = new RegExp(`[${BLANK}]+`, "u");
 const ONLY_BLANKS = new RegExp(`^[${BLANK}]+$`, "u");
 const LEADING = new RegExp(`^[${BLANK}]+`, "u");

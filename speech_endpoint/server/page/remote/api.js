@@ -32,7 +32,8 @@ export function transcribe(file, options, watch) {
       try {
         return await attempt(file, options, watch, abort.signal);
       } catch (error) {
-        if (!(error instanceof ApiError) || error.retryAfter === null || tries === MAX_TRIES) throw error;
+        if (!(error instanceof ApiError) || error.retryAfter === null || tries === MAX_TRIES)
+          throw error;
         await waited(error, watch, abort.signal);
       }
     }
@@ -69,7 +70,8 @@ function form(file, options) {
   fields.append("model", "whisper-1");
   fields.append("response_format", "verbose_json");
   fields.append("stream", "true");
-  for (const granularity of ["word", "segment"]) fields.append("timestamp_granularities[]", granularity);
+  for (const granularity of ["word", "segment"])
+    fields.append("timestamp_granularities[]", granularity);
   for (const extra of ["speakers", "waveform"]) fields.append("include[]", extra);
   if (options.speakers) fields.append("diarize", String(options.speakers !== "off"));
   if (/^\d+$/.test(options.speakers)) fields.append("num_speakers", options.speakers);
@@ -95,23 +97,29 @@ function attempt(file, options, watch, signal) {
     if (signal.aborted) return reject(new Cancelled());
     const request = new XMLHttpRequest();
     const reader = new AnswerReader(watch);
-    const isStream = () => (request.getResponseHeader("Content-Type") ?? "").startsWith("text/event-stream");
+    const isStream = () =>
+      (request.getResponseHeader("Content-Type") ?? "").startsWith("text/event-stream");
     request.open("POST", "v1/audio/transcriptions");
-    for (const [name, value] of Object.entries(authorization(options.key))) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => watch.upload(event.total ? event.loaded / event.total : 0);
+    for (const [name, value] of Object.entries(authorization(options.key)))
+      request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) =>
+      watch.upload(event.total ? event.loaded / event.total : 0);
     request.onprogress = () => {
       if (request.status === 200 && isStream()) reader.read(request.responseText);
     };
     request.onload = () => {
       if (request.status !== 200) {
-        return reject(refused(request.status, request.responseText, request.getResponseHeader("Retry-After")));
+        return reject(
+          refused(request.status, request.responseText, request.getResponseHeader("Retry-After")),
+        );
       }
       if (isStream()) reader.read(request.responseText);
       else reader.whole(request.responseText);
       if (reader.answer) resolve(reader.answer);
       else reject(reader.error ?? brokenOff(""));
     };
-    request.onerror = () => reject(reader.error ?? (request.status ? brokenOff("") : unreachable()));
+    request.onerror = () =>
+      reject(reader.error ?? (request.status ? brokenOff("") : unreachable()));
     request.onabort = () => reject(new Cancelled());
     signal.addEventListener("abort", () => request.abort());
     request.send(form(file, options));
@@ -156,7 +164,8 @@ class AnswerReader {
 
   /** @param {string} text */
   comment(text) {
-    if (text.startsWith("progress ")) this.watch.progress(JSON.parse(text.slice("progress ".length)));
+    if (text.startsWith("progress "))
+      this.watch.progress(JSON.parse(text.slice("progress ".length)));
   }
 }
 

@@ -23,13 +23,25 @@ export class Cancelled extends Error {}
 /** @returns {ApiError} */
 export function unreachable() {
   return navigator.onLine
-    ? new ApiError(0, "The server cannot be reached", "It may be restarting, or the connection was cut. Your file is still here: try again.")
-    : new ApiError(0, "You are offline", "Your file is still here: try again when you are back online.");
+    ? new ApiError(
+        0,
+        "The server cannot be reached",
+        "It may be restarting, or the connection was cut. Your file is still here: try again.",
+      )
+    : new ApiError(
+        0,
+        "You are offline",
+        "Your file is still here: try again when you are back online.",
+      );
 }
 
 /** @param {string} message @returns {ApiError} */
 export const brokenOff = (message) =>
-  new ApiError(0, "The transcription broke off", message || "The connection ended before the answer was there. Try again.");
+  new ApiError(
+    0,
+    "The transcription broke off",
+    message || "The connection ended before the answer was there. Try again.",
+  );
 
 /**
  * @param {number} status
@@ -44,19 +56,36 @@ export function refused(status, body, retryAfter) {
   switch (status) {
     case 401:
     case 403:
-      return new ApiError(status, "The server wants an API key", "Enter the right one under Options, then try again.");
+      return new ApiError(
+        status,
+        "The server wants an API key",
+        "Enter the right one under Options, then try again.",
+      );
     case 413:
-      return new ApiError(status, "The file is too large for this server", message || "Send a shorter or a compressed one.");
+      return new ApiError(
+        status,
+        "The file is too large for this server",
+        message || "Send a shorter or a compressed one.",
+      );
     case 429:
       return new ApiError(status, "The server is busy", message, seconds);
     case 503:
-      return new ApiError(status, code === "draining" ? "The server is restarting" : "The server is starting", message, seconds);
+      return new ApiError(
+        status,
+        code === "draining" ? "The server is restarting" : "The server is starting",
+        message,
+        seconds,
+      );
     case 400:
     case 415:
     case 422:
       return new ApiError(status, "The server could not use this recording", message);
     default:
-      return new ApiError(status, "Something went wrong on the server", message || `It answered with status ${status}.`);
+      return new ApiError(
+        status,
+        "Something went wrong on the server",
+        message || `It answered with status ${status}.`,
+      );
   }
 }
 

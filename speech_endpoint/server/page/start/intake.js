@@ -27,7 +27,10 @@ export class Intake extends EventTarget {
     byId("choose").addEventListener("click", () => this.picker.click());
     byId("record").addEventListener("click", () => this.recorder.start());
     byId("file-drop").addEventListener("click", () => this.clear());
-    this.picker.addEventListener("change", () => this.picker.files?.[0] && this.take(this.picker.files[0]));
+    this.picker.addEventListener(
+      "change",
+      () => this.picker.files?.[0] && this.take(this.picker.files[0]),
+    );
     this.drop.querySelector("form")?.addEventListener("submit", (event) => {
       event.preventDefault();
       if (this.file) this.dispatchEvent(new CustomEvent("go", { detail: this.file }));
@@ -69,7 +72,10 @@ export class Intake extends EventTarget {
     byId("key", HTMLInputElement).value = settings.key;
     byId("remember", HTMLInputElement).checked = settings.remembersKey;
     byId("options").addEventListener("change", () => {
-      settings.setKey(byId("key", HTMLInputElement).value.trim(), byId("remember", HTMLInputElement).checked);
+      settings.setKey(
+        byId("key", HTMLInputElement).value.trim(),
+        byId("remember", HTMLInputElement).checked,
+      );
       this.summarise();
     });
     byId("key").addEventListener("change", () => this.ask());
@@ -81,7 +87,10 @@ export class Intake extends EventTarget {
     this.server = await describe(byId("key", HTMLInputElement).value.trim());
     const { tellsSpeakers, maxBytes, maxSeconds } = this.server;
     byId("speakers-field").hidden = !tellsSpeakers;
-    const limits = [maxSeconds && `${+(maxSeconds / 3600).toFixed(1)} hours`, maxBytes && `${Math.round(maxBytes / 2 ** 20)} MB`].filter(Boolean);
+    const limits = [
+      maxSeconds && `${+(maxSeconds / 3600).toFixed(1)} hours`,
+      maxBytes && `${Math.round(maxBytes / 2 ** 20)} MB`,
+    ].filter(Boolean);
     if (limits.length) byId("limits").textContent = `up to ${limits.join(" or ")}`;
   }
 
@@ -101,7 +110,9 @@ export class Intake extends EventTarget {
     const text = (/** @type {string} */ id) => byId(id, HTMLSelectElement).selectedOptions[0].text;
     const set = [
       language && text("language"),
-      speakers && speakers !== "auto" && (speakers === "off" ? "no speakers" : `${speakers} speaker${speakers === "1" ? "" : "s"}`),
+      speakers &&
+        speakers !== "auto" &&
+        (speakers === "off" ? "no speakers" : `${speakers} speaker${speakers === "1" ? "" : "s"}`),
       translate && "into English",
       keywords.trim() && "names",
     ];
@@ -113,7 +124,9 @@ export class Intake extends EventTarget {
     this.problem("");
     if (!file.size) return this.problem(`${file.name} is empty.`);
     if (this.server.maxBytes && file.size > this.server.maxBytes) {
-      return this.problem(`${file.name} has ${size(file.size)}; this server takes up to ${Math.round(this.server.maxBytes / 2 ** 20)} MB.`);
+      return this.problem(
+        `${file.name} has ${size(file.size)}; this server takes up to ${Math.round(this.server.maxBytes / 2 ** 20)} MB.`,
+      );
     }
     this.file = file;
     byId("file-name").textContent = file.name;
@@ -121,7 +134,8 @@ export class Intake extends EventTarget {
     this.show("file");
     byId("go").focus();
     const length = await lengthOf(file);
-    if (this.file === file && length) byId("file-meta").textContent = `${clock(length)} · ${size(file.size)}`;
+    if (this.file === file && length)
+      byId("file-meta").textContent = `${clock(length)} · ${size(file.size)}`;
   }
 
   clear() {
@@ -173,7 +187,8 @@ function paintArt() {
   for (let x = 0, n = 0; x < canvas.width; x += 10, n++) {
     const speaker = turns[Math.floor((n / 64) * turns.length) % turns.length];
     const swell = Math.abs(Math.sin(n * 0.9) * Math.sin(n * 0.37 + 1) * Math.cos(n * 0.11));
-    const height = 8 + swell * (canvas.height - 12) * (0.35 + 0.65 * Math.sin((Math.PI * x) / canvas.width));
+    const height =
+      8 + swell * (canvas.height - 12) * (0.35 + 0.65 * Math.sin((Math.PI * x) / canvas.width));
     context.fillStyle = style.getPropertyValue(`--speaker-${speaker}`);
     context.beginPath();
     context.roundRect(x + 2, middle - height / 2, 5, height, 2.5);

@@ -3,14 +3,18 @@
 
 import { byId, make, say } from "../dom.js";
 import * as formats from "../exports/formats.js";
-import { openMenu } from "./menu.js";
+import { openMenu } from "../menu.js";
 
 /** @typedef {import("../data/session.js").Session} Session */
 
 /** @param {() => Session} session */
 export function wireExport(session) {
   const button = byId("export");
-  const file = (/** @type {string} */ label, /** @type {string} */ extension, /** @type {() => string} */ write) => ({
+  const file = (
+    /** @type {string} */ label,
+    /** @type {string} */ extension,
+    /** @type {() => string} */ write,
+  ) => ({
     label,
     hint: `.${extension}`,
     action: () => download(`${stem(session().saved.title)}.${extension}`, write()),
@@ -28,7 +32,9 @@ export function wireExport(session) {
       { heading: "Data" },
       file("Words, JSON", "json", () => formats.toJson(now())),
       file("Segments, TSV", "tsv", () => formats.toTsv(now())),
-      ...(formats.hasSpeakers(now()) ? [file("Speakers, RTTM", "rttm", () => formats.toRttm(now()))] : []),
+      ...(formats.hasSpeakers(now())
+        ? [file("Speakers, RTTM", "rttm", () => formats.toRttm(now()))]
+        : []),
       { heading: "Clipboard" },
       { label: "Copy the text", action: () => copy(formats.toText(now())) },
     ]),
@@ -36,7 +42,11 @@ export function wireExport(session) {
 }
 
 /** @param {string} title @returns {string} Without what a file name cannot hold. */
-const stem = (title) => title.replace(/\.[a-z0-9]{2,4}$/i, "").replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ").trim() || "transcript";
+const stem = (title) =>
+  title
+    .replace(/\.[a-z0-9]{2,4}$/i, "")
+    .replace(/[\\/:*?"<>|\p{Cc}]+/gu, " ")
+    .trim() || "transcript";
 
 /** @param {string} name @param {string} text */
 function download(name, text) {

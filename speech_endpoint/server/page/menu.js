@@ -1,7 +1,7 @@
 // @ts-check
 // A menu beside a button: arrows move, Enter chooses, Escape leaves.
 
-import { make } from "../dom.js";
+import { make } from "./dom.js";
 
 /** @typedef {{label: string, hint?: string, chip?: Node, action: () => void} | {heading: string}} Item */
 
@@ -15,8 +15,16 @@ let close = null;
  */
 export function openMenu(button, name, items) {
   close?.();
-  const entries = items.map((item) => ("heading" in item ? make("p", { class: "menu-heading", role: "presentation" }, item.heading) : entry(item)));
-  const menu = make("div", { class: "popover", role: "menu", "aria-label": name, popover: "auto" }, ...entries);
+  const entries = items.map((item) =>
+    "heading" in item
+      ? make("p", { class: "menu-heading", role: "presentation" }, item.heading)
+      : entry(item),
+  );
+  const menu = make(
+    "div",
+    { class: "popover", role: "menu", "aria-label": name, popover: "auto" },
+    ...entries,
+  );
   const buttons = entries.filter((each) => each instanceof HTMLButtonElement);
   const step = (/** @type {number} */ by) => {
     const at = buttons.indexOf(/** @type {HTMLButtonElement} */ (document.activeElement));
@@ -54,8 +62,16 @@ function entry({ label, hint, chip, action }) {
     close?.();
     action();
   };
-  const parts = [...(chip ? [chip] : []), make("span", {}, label), ...(hint ? [make("small", {}, hint)] : [])];
-  return make("button", { class: "menu-item", role: "menuitem", type: "button", click: choose }, ...parts);
+  const parts = [
+    ...(chip ? [chip] : []),
+    make("span", {}, label),
+    ...(hint ? [make("small", {}, hint)] : []),
+  ];
+  return make(
+    "button",
+    { class: "menu-item", role: "menuitem", type: "button", click: choose },
+    ...parts,
+  );
 }
 
 /** @param {HTMLElement} menu @param {HTMLElement} button */

@@ -13,13 +13,15 @@ export function wireKeys(actions) {
   byId("help-open").addEventListener("click", () => help.showModal());
   document.addEventListener("keydown", (event) => {
     if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
-    const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
+    const isUndo =
+      (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z" && !event.shiftKey;
     if (!isUndo && (event.ctrlKey || event.metaKey || event.altKey || !isOn.checked)) return;
     if (event.key === "?") return help.showModal();
     if (document.body.dataset.view !== "result") return;
     // A button that has the focus is pressed by the space bar.
     if (event.key === " " && event.target instanceof HTMLButtonElement) return;
-    const action = actions[isUndo ? "Ctrl+z" : event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    const action =
+      actions[isUndo ? "Ctrl+z" : event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;
     event.preventDefault();
     action();

@@ -10,11 +10,21 @@ const TILE = 6;
  */
 const PATTERNS = [
   () => {},
-  (context) => stripes(context, [[-1, 7, 7, -1], [-4, 4, 4, -4], [2, 10, 10, 2]]),
+  (context) =>
+    stripes(context, [
+      [-1, 7, 7, -1],
+      [-4, 4, 4, -4],
+      [2, 10, 10, 2],
+    ]),
   (context) => context.fillRect(0, 2, TILE, 2),
   (context) => context.fillRect(1.5, 1.5, 3, 3),
   (context) => context.fillRect(2, 0, 2, TILE),
-  (context) => stripes(context, [[-1, -1, 7, 7], [-4, 2, 4, 10], [2, -4, 10, 4]]),
+  (context) =>
+    stripes(context, [
+      [-1, -1, 7, 7],
+      [-4, 2, 4, 10],
+      [2, -4, 10, 4],
+    ]),
   (context) => {
     context.fillRect(0, 2, TILE, 1.5);
     context.fillRect(2, 0, 1.5, TILE);

@@ -4,7 +4,7 @@
 import { ask, byId, clock, make, size } from "../dom.js";
 import * as store from "../data/store.js";
 import { speakers } from "../data/transcript.js";
-import { chip } from "./names.js";
+import { chip } from "../result/names.js";
 
 /** @typedef {import("../data/session.js").Saved} Saved */
 
@@ -26,7 +26,8 @@ export class Recent extends EventTarget {
     try {
       found = await store.all();
     } catch {
-      byId("recent-empty").textContent = "This browser keeps nothing for this page: transcripts are gone when it is closed.";
+      byId("recent-empty").textContent =
+        "This browser keeps nothing for this page: transcripts are gone when it is closed.";
     }
     byId("recent").replaceChildren(...found.map((saved) => this.row(saved)));
     byId("recent-empty").hidden = found.length > 0;
@@ -42,15 +43,33 @@ export class Recent extends EventTarget {
     const found = speakers(transcript);
     const open = make(
       "button",
-      { class: "recent-open", click: () => this.dispatchEvent(new CustomEvent("open", { detail: id })) },
+      {
+        class: "recent-open",
+        click: () => this.dispatchEvent(new CustomEvent("open", { detail: id })),
+      },
       make("span", { class: "recent-title" }, title),
-      make("span", { class: "recent-meta" }, `${clock(transcript.duration)} · ${day.format(savedAt)}`),
-      make("span", { class: "recent-chips" }, ...found.slice(0, MAX_CHIPS).map((speaker) => chip(transcript, speaker))),
+      make(
+        "span",
+        { class: "recent-meta" },
+        `${clock(transcript.duration)} · ${day.format(savedAt)}`,
+      ),
+      make(
+        "span",
+        { class: "recent-chips" },
+        ...found.slice(0, MAX_CHIPS).map((speaker) => chip(transcript, speaker)),
+      ),
     );
-    const remove = make("button", { class: "icon", "aria-label": `Delete ${title}`, title: "Delete" }, "×");
+    const remove = make(
+      "button",
+      { class: "icon", "aria-label": `Delete ${title}`, title: "Delete" },
+      "×",
+    );
     remove.addEventListener("click", async () => {
       const body = "The transcript and its corrections go for good.";
-      const choices = [{ label: "Keep", value: "" }, { label: "Delete", value: "delete", danger: true }];
+      const choices = [
+        { label: "Keep", value: "" },
+        { label: "Delete", value: "delete", danger: true },
+      ];
       if ((await ask(`Delete “${title}”?`, body, choices)) !== "delete") return;
       await store.remove(id);
       this.show();
@@ -59,8 +78,12 @@ export class Recent extends EventTarget {
   }
 
   async deleteAll() {
-    const body = "All transcripts and recordings that this browser keeps for this page go for good.";
-    const choices = [{ label: "Keep", value: "" }, { label: "Delete all", value: "delete", danger: true }];
+    const body =
+      "All transcripts and recordings that this browser keeps for this page go for good.";
+    const choices = [
+      { label: "Keep", value: "" },
+      { label: "Delete all", value: "delete", danger: true },
+    ];
     if ((await ask("Delete everything?", body, choices)) !== "delete") return;
     await store.removeAll();
     this.show();

@@ -16,7 +16,9 @@ export class TurnElement {
   /** @param {Turn} turn */
   constructor(turn) {
     this.turn = turn;
-    this.words = turn.words.map((word) => make("span", { class: word.probability < UNSURE ? "w unsure" : "w" }, word.text.trim()));
+    this.words = turn.words.map((word) =>
+      make("span", { class: word.probability < UNSURE ? "w unsure" : "w" }, word.text.trim()),
+    );
     this.said = make("p", { class: "said" });
     turn.words.forEach((word, n) => {
       const blank = /^\s/.test(word.text) && n ? " " : "";
@@ -43,11 +45,24 @@ export class TurnElement {
     const name = shownName(transcript, speaker);
     const button = make(
       "button",
-      { class: "speaker", "aria-haspopup": "menu", "aria-label": `${name}: somebody else said this`, title: "Somebody else?" },
+      {
+        class: "speaker",
+        "aria-haspopup": "menu",
+        "aria-label": `${name}: somebody else said this`,
+        title: "Somebody else?",
+      },
       chip(transcript, speaker),
       make("span", { class: "name" }, name),
     );
-    const overlap = this.turn.overlap ? [make("span", { class: "overlap", title: "Somebody else speaks at the same time" }, "overlap")] : [];
+    const overlap = this.turn.overlap
+      ? [
+          make(
+            "span",
+            { class: "overlap", title: "Somebody else speaks at the same time" },
+            "overlap",
+          ),
+        ]
+      : [];
     this.root.setAttribute("aria-label", `${name}, ${start}`);
     this.root.dataset.look = String(transcript.letters[speaker] % 8);
     this.who.replaceChildren(button, make("span", { class: "when" }, stamp, ...overlap));
@@ -56,7 +71,12 @@ export class TurnElement {
   /** @param {(text: string | null) => void} done with the text, or null where it is left as it was */
   openEditor(done) {
     if (this.root.classList.contains("is-edited")) return;
-    const field = make("textarea", { class: "said-edit", rows: "1", "aria-label": "Text of the turn", spellcheck: "true" });
+    const field = make("textarea", {
+      class: "said-edit",
+      rows: "1",
+      "aria-label": "Text of the turn",
+      spellcheck: "true",
+    });
     field.value = textOf(this.turn);
     const fit = () => {
       field.style.height = "auto";

@@ -34,7 +34,9 @@ export class TranscriptView extends EventTarget {
     this.root.addEventListener("click", (event) => this.clicked(event));
     this.root.addEventListener("keydown", (event) => this.pressed(event));
     for (const event of ["wheel", "touchmove"]) {
-      addEventListener(event, () => (this.handsOff = performance.now() + HANDS_OFF_MS), { passive: true });
+      addEventListener(event, () => (this.handsOff = performance.now() + HANDS_OFF_MS), {
+        passive: true,
+      });
     }
   }
 
@@ -49,7 +51,8 @@ export class TranscriptView extends EventTarget {
     const wanted = this.turns.map((turn) => turn.root);
     // Elements that stay where they are keep their focus and the reader's place.
     wanted.forEach((root, n) => {
-      if (this.root.children[n] !== root) this.root.insertBefore(root, this.root.children[n] ?? null);
+      if (this.root.children[n] !== root)
+        this.root.insertBefore(root, this.root.children[n] ?? null);
     });
     while (this.root.children.length > wanted.length) this.root.lastElementChild?.remove();
     this.said = this.turns.flatMap(({ turn, words }, index) =>
@@ -94,7 +97,8 @@ export class TranscriptView extends EventTarget {
     if (!element) return;
     const { top, bottom } = element.getBoundingClientRect();
     const floor = innerHeight - byId("dock").offsetHeight - 24;
-    if (top < 72 || bottom > floor) scrollTo({ top: scrollY + top - 120, behavior: calm() ? "auto" : "smooth" });
+    if (top < 72 || bottom > floor)
+      scrollTo({ top: scrollY + top - 120, behavior: calm() ? "auto" : "smooth" });
   }
 
   /** @param {MouseEvent} event */
@@ -103,7 +107,8 @@ export class TranscriptView extends EventTarget {
     const place = this.placeOf(target);
     if (!place) return;
     const { turn, word } = place;
-    if (target.closest(".speaker")) this.tell("speaker", { turn, button: target.closest(".speaker") });
+    if (target.closest(".speaker"))
+      this.tell("speaker", { turn, button: target.closest(".speaker") });
     else if (target.closest(".edit")) this.edit(turn);
     else if (target.closest(".stamp")) this.tell("play", this.turns[turn].turn.words[0].start);
     else if (word >= 0 && getSelection()?.isCollapsed !== false) {
@@ -119,9 +124,12 @@ export class TranscriptView extends EventTarget {
     const place = this.placeOf(target);
     if (!place) return;
     const words = this.turns[place.turn].words;
-    if (event.key === "Enter") this.tell("play", this.turns[place.turn].turn.words[place.word].start);
-    else if (event.key === "ArrowRight") this.focus(words[place.word + 1] ?? this.turns[place.turn + 1]?.words[0]);
-    else if (event.key === "ArrowLeft") this.focus(words[place.word - 1] ?? this.turns[place.turn - 1]?.words.at(-1));
+    if (event.key === "Enter")
+      this.tell("play", this.turns[place.turn].turn.words[place.word].start);
+    else if (event.key === "ArrowRight")
+      this.focus(words[place.word + 1] ?? this.turns[place.turn + 1]?.words[0]);
+    else if (event.key === "ArrowLeft")
+      this.focus(words[place.word - 1] ?? this.turns[place.turn - 1]?.words.at(-1));
     else if (event.key === "Home") this.focus(words[0]);
     else if (event.key === "End") this.focus(words.at(-1));
     else return;
@@ -139,7 +147,8 @@ export class TranscriptView extends EventTarget {
 
   /** @returns {number} The turn that keys act on: the focused one, else the one that is heard. */
   get active() {
-    const focused = document.activeElement instanceof HTMLElement && this.placeOf(document.activeElement);
+    const focused =
+      document.activeElement instanceof HTMLElement && this.placeOf(document.activeElement);
     return focused ? focused.turn : Math.max(0, this.current);
   }
 
@@ -166,7 +175,9 @@ export class TranscriptView extends EventTarget {
     const all = this.said.map(({ element }) => element);
     const at = this.reachable ? all.indexOf(this.reachable) : -1;
     const isFocused = document.activeElement === this.reachable;
-    const next = unsure.find(({ element }) => all.indexOf(element) > (isFocused || at > 0 ? at : -1)) ?? unsure[0];
+    const next =
+      unsure.find(({ element }) => all.indexOf(element) > (isFocused || at > 0 ? at : -1)) ??
+      unsure[0];
     this.focus(next.element);
     this.tell("seek", next.start);
     return unsure.length;
@@ -174,7 +185,10 @@ export class TranscriptView extends EventTarget {
 
   /** @returns {number} */
   get unsureWords() {
-    return this.turns.reduce((n, { turn }) => n + turn.words.filter((word) => word.probability < UNSURE).length, 0);
+    return this.turns.reduce(
+      (n, { turn }) => n + turn.words.filter((word) => word.probability < UNSURE).length,
+      0,
+    );
   }
 
   /** @param {HTMLElement | undefined} word */

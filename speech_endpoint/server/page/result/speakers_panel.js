@@ -3,7 +3,7 @@
 
 import { byId, clock, make } from "../dom.js";
 import { sample, speakers, speakingTime } from "../data/transcript.js";
-import { openMenu } from "./menu.js";
+import { openMenu } from "../menu.js";
 import { chip, shownName } from "./names.js";
 
 /** @typedef {import("../data/transcript.js").Transcript} Transcript */
@@ -30,7 +30,13 @@ export class SpeakersPanel extends EventTarget {
   row(transcript, speaker, time, share) {
     const name = shownName(transcript, speaker);
     const percent = `${Math.round(share * 100)} %`;
-    const input = make("input", { class: "name-edit", value: name, "aria-label": `Name of ${name}`, autocomplete: "off", spellcheck: "false" });
+    const input = make("input", {
+      class: "name-edit",
+      value: name,
+      "aria-label": `Name of ${name}`,
+      autocomplete: "off",
+      spellcheck: "false",
+    });
     const give = () => {
       if (input.value.trim() !== name) this.tell("rename", { speaker, name: input.value });
       else input.value = name;
@@ -42,17 +48,39 @@ export class SpeakersPanel extends EventTarget {
       if (event.key === "Enter" || event.key === "Escape") input.blur();
     });
     const play = () => this.tell("sample", sample(transcript, speaker));
-    const hear = make("button", { class: "icon", "aria-label": `Hear ${name}`, title: "Hear this voice", click: play }, "▶");
+    const hear = make(
+      "button",
+      { class: "icon", "aria-label": `Hear ${name}`, title: "Hear this voice", click: play },
+      "▶",
+    );
     const others = speakers(transcript).filter((other) => other !== speaker);
-    const merge = make("button", { class: "icon", "aria-label": `${name} is somebody else too`, title: "Merge with…", "aria-haspopup": "menu" }, "⋯");
+    const merge = make(
+      "button",
+      {
+        class: "icon",
+        "aria-label": `${name} is somebody else too`,
+        title: "Merge with…",
+        "aria-haspopup": "menu",
+      },
+      "⋯",
+    );
     merge.addEventListener("click", () => this.openMerge(merge, transcript, speaker, others));
-    const bar = make("span", { class: `share look-${transcript.letters[speaker] % 8}`, "aria-hidden": "true" });
+    const bar = make("span", {
+      class: `share look-${transcript.letters[speaker] % 8}`,
+      "aria-hidden": "true",
+    });
     bar.style.setProperty("--share", String(share));
     return make(
       "li",
       { class: "person" },
       chip(transcript, speaker),
-      make("div", { class: "person-text" }, input, make("span", { class: "person-meta" }, `${percent} · ${clock(time)}`), bar),
+      make(
+        "div",
+        { class: "person-text" },
+        input,
+        make("span", { class: "person-meta" }, `${percent} · ${clock(time)}`),
+        bar,
+      ),
       hear,
       ...(others.length ? [merge] : []),
     );

@@ -40,7 +40,8 @@ export class Search {
 
   /** The transcript or the query has changed. */
   look() {
-    for (const { words } of this.hits) words.forEach((word) => word.classList.remove("hit", "is-hit"));
+    for (const { words } of this.hits)
+      words.forEach((word) => word.classList.remove("hit", "is-hit"));
     const wanted = plain(this.query.value.trim());
     this.hits = wanted ? this.view.turns.flatMap((turn) => hitsIn(turn, wanted)) : [];
     for (const { words } of this.hits) words.forEach((word) => word.classList.add("hit"));

@@ -26,14 +26,23 @@ export class Recorder {
 
   async start() {
     this.failed("");
-    if (!navigator.mediaDevices) return this.failed("Browsers record only on pages that are served over https, or on this machine.");
+    if (!navigator.mediaDevices)
+      return this.failed(
+        "Browsers record only on pages that are served over https, or on this machine.",
+      );
     /** @type {MediaStream} */
     let stream;
     try {
-      stream = await navigator.mediaDevices.getUserMedia({ audio: { channelCount: 1, autoGainControl: true } });
+      stream = await navigator.mediaDevices.getUserMedia({
+        audio: { channelCount: 1, autoGainControl: true },
+      });
     } catch (error) {
       const isDenied = error instanceof DOMException && error.name === "NotAllowedError";
-      return this.failed(isDenied ? "The browser has no permission to use the microphone." : "No microphone was found.");
+      return this.failed(
+        isDenied
+          ? "The browser has no permission to use the microphone."
+          : "No microphone was found.",
+      );
     }
     /** @type {Blob[]} */
     const parts = [];

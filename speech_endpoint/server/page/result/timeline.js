@@ -37,7 +37,10 @@ export class Timeline extends EventTarget {
     this.scroller.addEventListener("scroll", () => this.draw(), { passive: true });
     this.scroller.addEventListener("wheel", (event) => this.wheeled(event), { passive: false });
     this.canvas.addEventListener("pointerdown", (event) => this.pointed(event));
-    this.canvas.addEventListener("pointermove", (event) => event.buttons & 1 && this.pointed(event));
+    this.canvas.addEventListener(
+      "pointermove",
+      (event) => event.buttons & 1 && this.pointed(event),
+    );
     byId("zoom-in").addEventListener("click", () => this.zoomTo(this.zoom * 2, this.time));
     byId("zoom-out").addEventListener("click", () => this.zoomTo(this.zoom / 2, this.time));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -47,7 +50,10 @@ export class Timeline extends EventTarget {
   show(transcript, peaks) {
     this.peaks = peaks;
     // A quiet recording is drawn as large as a loud one.
-    this.loudest = Math.max(12, peaks?.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) ?? 0);
+    this.loudest = Math.max(
+      12,
+      peaks?.values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) ?? 0,
+    );
     this.duration = Math.max(transcript.duration, ...transcript.turns.slice(-1).map(endOf), 0.1);
     this.lanes = speakers(transcript).map((speaker) => ({
       speaker,
@@ -57,7 +63,9 @@ export class Timeline extends EventTarget {
         .map((turn) => [startOf(turn), endOf(turn), turn.overlap]),
     }));
     byId("lane-names").replaceChildren(
-      ...this.lanes.map(({ number }) => make("span", { class: `chip small look-${number % 8}` }, letter(number))),
+      ...this.lanes.map(({ number }) =>
+        make("span", { class: `chip small look-${number % 8}` }, letter(number)),
+      ),
     );
     byId("timeline").classList.toggle("has-lanes", this.lanes.length > 0);
     this.resized();
@@ -85,11 +93,15 @@ export class Timeline extends EventTarget {
   /** @param {number} zoom 1 shows the whole recording @param {number} about stays where it is */
   zoomTo(zoom, about) {
     const before = about * this.pxPerSecond - this.scroller.scrollLeft;
-    const most = Math.max(1, (MAX_ZOOM_PX_PER_S * this.duration) / Math.max(1, this.scroller.clientWidth));
+    const most = Math.max(
+      1,
+      (MAX_ZOOM_PX_PER_S * this.duration) / Math.max(1, this.scroller.clientWidth),
+    );
     this.zoom = Math.min(Math.max(1, zoom), most);
     const isInside = before >= 0 && before <= this.scroller.clientWidth;
     this.resized();
-    this.scroller.scrollLeft = about * this.pxPerSecond - (isInside ? before : this.scroller.clientWidth / 2);
+    this.scroller.scrollLeft =
+      about * this.pxPerSecond - (isInside ? before : this.scroller.clientWidth / 2);
     this.draw();
   }
 
@@ -153,8 +165,15 @@ export class Timeline extends EventTarget {
   /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
   paintWave(context, style) {
     const middle = WAVE_HEIGHT / 2;
-    const [left, width, scale] = [this.scroller.scrollLeft, this.scroller.clientWidth, this.pxPerSecond];
-    const [played, waiting] = [style.getPropertyValue("--wave-played"), style.getPropertyValue("--wave")];
+    const [left, width, scale] = [
+      this.scroller.scrollLeft,
+      this.scroller.clientWidth,
+      this.pxPerSecond,
+    ];
+    const [played, waiting] = [
+      style.getPropertyValue("--wave-played"),
+      style.getPropertyValue("--wave"),
+    ];
     for (let x = 0; x < width; x += 3) {
       const [from, to] = [(left + x) / scale, (left + x + 3) / scale];
       const [low, high] = this.extremes(from, to);
@@ -179,7 +198,10 @@ export class Timeline extends EventTarget {
       high = Math.max(high, values[2 * n + 1]);
     }
     // Quiet speech is speech: the square root lifts it.
-    return [-Math.sqrt(Math.max(0, -low) / this.loudest), Math.sqrt(Math.max(0, high) / this.loudest)];
+    return [
+      -Math.sqrt(Math.max(0, -low) / this.loudest),
+      Math.sqrt(Math.max(0, high) / this.loudest),
+    ];
   }
 
   /**
@@ -190,7 +212,11 @@ export class Timeline extends EventTarget {
    */
   paintLane(context, style, lane, n) {
     const y = WAVE_HEIGHT + 4 + n * LANE_HEIGHT;
-    const [left, width, scale] = [this.scroller.scrollLeft, this.scroller.clientWidth, this.pxPerSecond];
+    const [left, width, scale] = [
+      this.scroller.scrollLeft,
+      this.scroller.clientWidth,
+      this.pxPerSecond,
+    ];
     context.fillStyle = style.getPropertyValue("--lane");
     context.fillRect(0, y + LANE_HEIGHT / 2 - 0.5, width, 1);
     context.fillStyle = look(context, style, lane.number);

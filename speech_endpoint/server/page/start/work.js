@@ -55,7 +55,12 @@ export class Work extends EventTarget {
     } catch (error) {
       this.cancel = null;
       if (error instanceof Cancelled) this.dispatchEvent(new CustomEvent("cancelled"));
-      else this.failed(error instanceof ApiError ? error : new ApiError(0, "Something went wrong in this page", String(error)));
+      else
+        this.failed(
+          error instanceof ApiError
+            ? error
+            : new ApiError(0, "Something went wrong in this page", String(error)),
+        );
     }
   }
 
@@ -126,7 +131,9 @@ export class Work extends EventTarget {
     const words = document.createElement("span");
     words.className = "fresh";
     words.textContent = delta;
-    const isNew = !this.live.lastElementChild || (this.paragraph.length > 400 && /[.?!。？！]\s*$/.test(this.paragraph));
+    const isNew =
+      !this.live.lastElementChild ||
+      (this.paragraph.length > 400 && /[.?!。？！]\s*$/.test(this.paragraph));
     if (isNew) {
       this.live.append(document.createElement("p"));
       this.paragraph = "";
