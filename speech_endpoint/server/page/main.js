@@ -189,8 +189,10 @@ view.addEventListener("speaker", (event) => {
   const others = speakers(transcript).filter(
     (speaker) => speaker !== transcript.turns[turn].speaker,
   );
-  const give = (/** @type {string | null} */ speaker) =>
+  const give = (/** @type {string | null} */ speaker) => {
     open().change(reassign(open().transcript, turn, speaker), "Given to somebody else");
+    view.focus(view.turns[Math.min(turn, view.turns.length - 1)].words[0]);
+  };
   openMenu(button, "Who said this turn", [
     { heading: "This turn was said by" },
     ...others.map((speaker) => ({

@@ -1,6 +1,7 @@
 // @ts-check
 // The transcript on the page: turns, the word that is being said, moving by keys, editing.
 
+import { codeOf } from "../data/languages.js";
 import { byId } from "../dom.js";
 import { TurnElement, UNSURE } from "./turn.js";
 
@@ -30,6 +31,7 @@ export class TranscriptView extends EventTarget {
     /** @type {HTMLElement | null} */
     this.reachable = null;
     this.current = -1;
+    this.unsureAt = -1;
     this.handsOff = 0;
     this.root.addEventListener("click", (event) => this.clicked(event));
     this.root.addEventListener("keydown", (event) => this.pressed(event));
@@ -42,6 +44,7 @@ export class TranscriptView extends EventTarget {
 
   /** @param {Transcript} transcript */
   show(transcript) {
+    this.root.lang = codeOf(transcript.language);
     this.turns = transcript.turns.map((turn, index) => {
       const element = this.made.get(turn) ?? new TurnElement(turn);
       this.made.set(turn, element);
@@ -162,25 +165,24 @@ export class TranscriptView extends EventTarget {
 
   /** @param {number} turn */
   edit(turn) {
-    this.turns[turn]?.openEditor((text) => {
+    this.turns[turn]?.openEditor((text, isByKey) => {
       if (text !== null) this.tell("rewrite", { turn, text });
-      this.focus(this.turns[Math.min(turn, this.turns.length - 1)]?.words[0]);
+      // Who has clicked elsewhere wants to be there.
+      if (isByKey) this.focus(this.turns[Math.min(turn, this.turns.length - 1)]?.words[0]);
     });
   }
 
-  /** @param {number} from @returns {number} How many words are uncertain; the next one has focus. */
-  nextUnsure(from = 1) {
-    const unsure = this.said.filter(({ element }) => element.classList.contains("unsure"));
-    if (!unsure.length || !from) return unsure.length;
-    const all = this.said.map(({ element }) => element);
-    const at = this.reachable ? all.indexOf(this.reachable) : -1;
-    const isFocused = document.activeElement === this.reachable;
-    const next =
-      unsure.find(({ element }) => all.indexOf(element) > (isFocused || at > 0 ? at : -1)) ??
-      unsure[0];
-    this.focus(next.element);
-    this.tell("seek", next.start);
-    return unsure.length;
+  /** The next uncertain word gets the focus; after the last one, the first. */
+  nextUnsure() {
+    const isUnsure = (/** @type {Said} */ { element }) => element.classList.contains("unsure");
+    const focused = this.said.findIndex(({ element }) => element === document.activeElement);
+    const from = (focused >= 0 ? focused : this.unsureAt) + 1;
+    const later = this.said.findIndex((said, n) => n >= from && isUnsure(said));
+    const next = later >= 0 ? later : this.said.findIndex(isUnsure);
+    if (next < 0) return;
+    this.unsureAt = next;
+    this.focus(this.said[next].element);
+    this.tell("seek", this.said[next].start);
   }
 
   /** @returns {number} */

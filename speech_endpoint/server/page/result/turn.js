@@ -19,7 +19,7 @@ export class TurnElement {
     this.words = turn.words.map((word) =>
       make("span", { class: word.probability < UNSURE ? "w unsure" : "w" }, word.text.trim()),
     );
-    this.said = make("p", { class: "said" });
+    this.said = make("p", { class: "said", dir: "auto" });
     turn.words.forEach((word, n) => {
       const blank = /^\s/.test(word.text) && n ? " " : "";
       this.said.append(blank, this.words[n]);
@@ -68,11 +68,15 @@ export class TurnElement {
     this.who.replaceChildren(button, make("span", { class: "when" }, stamp, ...overlap));
   }
 
-  /** @param {(text: string | null) => void} done with the text, or null where it is left as it was */
+  /**
+   * @param {(text: string | null, isByKey: boolean) => void} done
+   *   with the text, or null where it is left as it was; whether a key ended it
+   */
   openEditor(done) {
     if (this.root.classList.contains("is-edited")) return;
     const field = make("textarea", {
       class: "said-edit",
+      dir: "auto",
       rows: "1",
       "aria-label": "Text of the turn",
       spellcheck: "true",
@@ -82,14 +86,14 @@ export class TurnElement {
       field.style.height = "auto";
       field.style.height = `${field.scrollHeight}px`;
     };
-    const finish = (/** @type {string | null} */ text) => {
+    const finish = (/** @type {string | null} */ text, isByKey = true) => {
       if (!this.root.classList.contains("is-edited")) return;
       this.root.classList.remove("is-edited");
       field.replaceWith(this.said);
-      done(text);
+      done(text, isByKey);
     };
     field.addEventListener("input", fit);
-    field.addEventListener("blur", () => finish(field.value));
+    field.addEventListener("blur", () => finish(field.value, false));
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !event.isComposing) finish(field.value);
       else if (event.key === "Escape") finish(null);

@@ -4,7 +4,7 @@
 import { byId, clock, make, size } from "../dom.js";
 import { settings } from "../data/store.js";
 import { describe } from "../remote/api.js";
-import { LANGUAGES } from "./languages.js";
+import { LANGUAGES } from "../data/languages.js";
 import { Recorder } from "./recorder.js";
 
 /** @typedef {import("../remote/api.js").Options} Options */

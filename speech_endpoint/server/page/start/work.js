@@ -103,7 +103,8 @@ export class Work extends EventTarget {
     }
     if (!duration) return this.stage("Reading the recording");
     if (done >= duration - 0.05) {
-      this.stage("Finding out who spoke");
+      const { speakers = "" } = this.options ?? {};
+      this.stage(["", "off"].includes(speakers) ? "Finishing" : "Finding out who spoke");
       this.bar.removeAttribute("value");
       byId("work-left").textContent = "";
       return;
@@ -135,7 +136,9 @@ export class Work extends EventTarget {
       !this.live.lastElementChild ||
       (this.paragraph.length > 400 && /[.?!。？！]\s*$/.test(this.paragraph));
     if (isNew) {
-      this.live.append(document.createElement("p"));
+      const paragraph = document.createElement("p");
+      paragraph.dir = "auto";
+      this.live.append(paragraph);
       this.paragraph = "";
     }
     this.paragraph += delta;

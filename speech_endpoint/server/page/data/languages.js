@@ -7,3 +7,9 @@ export const LANGUAGES = (
   "sq sw gl mr pa si km sn yo so af oc ka be tg sd gu am yi lo uz fo ht ps tk nn mt sa lb " +
   "my bo tl mg as tt haw ln ha ba jw su yue"
 ).split(" ");
+
+/** @param {string} name as the server writes it, "english" @returns {string} its code, or "" */
+export function codeOf(name) {
+  const names = new Intl.DisplayNames(["en"], { type: "language" });
+  return LANGUAGES.find((code) => names.of(code)?.toLowerCase() === name.toLowerCase()) ?? "";
+}
