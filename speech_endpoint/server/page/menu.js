@@ -50,7 +50,7 @@ export function openMenu(button, name, items) {
     if (/** @type {ToggleEvent} */ (event).newState === "closed") close?.();
   });
   button.setAttribute("aria-expanded", "true");
-  document.body.append(menu);
+  (button.closest("main, header") ?? document.body).append(menu);
   menu.showPopover();
   placeBeside(menu, button);
   buttons[0]?.focus();
