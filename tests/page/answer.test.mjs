@@ -32,7 +32,10 @@ test("without speakers the text is what was said", () => {
 });
 
 test("without words a segment is one", () => {
-  const { turns } = transcriptOf({ duration: 3, segments: [{ start: 1, end: 2, text: " Yes, so." }] });
+  const { turns } = transcriptOf({
+    duration: 3,
+    segments: [{ start: 1, end: 2, text: " Yes, so." }],
+  });
   assert.deepEqual(
     turns[0].words.map(({ text, start, end }) => [text, start, end]),
     [[" Yes, so.", 1, 2]],
@@ -46,7 +49,8 @@ test("a recording in which nobody speaks has no turns", () => {
 test("peaks are pairs of a lowest and a highest sample, twenty a second", () => {
   const peaks = peaksOf(recorded("phone_call"));
   assert.equal(peaks.values.length, 2 * 20 * 30);
-  for (let n = 0; n < peaks.values.length; n += 2) assert.ok(peaks.values[n] <= peaks.values[n + 1]);
+  for (let n = 0; n < peaks.values.length; n += 2)
+    assert.ok(peaks.values[n] <= peaks.values[n + 1]);
   assert.equal(peaksOf({}), null);
 });
 

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,23 +91,32 @@ class StandIn:
             headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}
             error = {"message": answer.message, "type": "", "param": None, "code": ""}
             return JSONResponse({"error": error}, status_code=answer.status, headers=headers)
-        return StreamingResponse(self.events(answer, request), media_type="text/event-stream")
+        return StreamingResponse(self.events(answer), media_type="text/event-stream")
 
-    async def events(self, answer: dict[str, Any], request: Request) -> AsyncIterator[str]:
-        duration = answer["done"]["duration"]
-        yield _progress(0.0, None)
-        for n, delta in enumerate(answer["deltas"]):
-            text = delta["text"] if n else delta["text"].lstrip()
-            yield _event({"type": "transcript.text.delta", "delta": text})
-            yield _progress(delta["end"], duration)
-            while not self.release.is_set():
-                if await request.is_disconnected():
-                    self.hung_up.set()
-                    return
-                await asyncio.sleep(0.01)
-        yield _progress(duration, duration)
-        yield _event({"type": "transcript.text.done", **answer["done"]})
-        yield "data: [DONE]\n\n"
+    async def events(self, answer: dict[str, Any]) -> AsyncIterator[str]:
+        is_done = False
+        try:
+            for text in _wire(answer):
+                yield text
+                while not self.release.is_set() and "delta" in text:
+                    await asyncio.sleep(0.01)
+            is_done = True
+        finally:
+            # Whoever hangs up has the answer cancelled where it waits.
+            if not is_done:
+                self.hung_up.set()
+
+
+def _wire(answer: dict[str, Any]) -> Iterator[str]:
+    duration = answer["done"]["duration"]
+    yield _progress(0.0, None)
+    for n, delta in enumerate(answer["deltas"]):
+        yield _progress(delta["end"], duration)
+        text = delta["text"] if n else delta["text"].lstrip()
+        yield _event({"type": "transcript.text.delta", "delta": text})
+    yield _progress(duration, duration)
+    yield _event({"type": "transcript.text.done", **answer["done"]})
+    yield "data: [DONE]\n\n"
 
 
 def _progress(done_s: float, duration_s: float | None) -> str:

@@ -50,16 +50,16 @@ export const brokenOff = (message) =>
  * @returns {ApiError}
  */
 export function refused(status, body, retryAfter) {
-  const { message = "", code = "" } = read(body);
+  const { message: said = "", code = "" } = read(body);
+  const message = sentence(said);
   const wait = Number(retryAfter);
   const seconds = Number.isFinite(wait) && wait > 0 ? wait : 5;
   switch (status) {
     case 401:
-    case 403:
       return new ApiError(
         status,
         "The server wants an API key",
-        "Enter the right one under Options, then try again.",
+        "Enter the right one under Options, then transcribe again.",
       );
     case 413:
       return new ApiError(
@@ -87,6 +87,12 @@ export function refused(status, body, retryAfter) {
         message || `It answered with status ${status}.`,
       );
   }
+}
+
+/** @param {string} message @returns {string} Without the name of the field, which nobody here typed. */
+function sentence(message) {
+  const bare = message.replace(/^(file|inputs): /, "");
+  return bare && bare[0].toUpperCase() + bare.slice(1) + (/[.!?]$/.test(bare) ? "" : ".");
 }
 
 /** @param {string} body @returns {ErrorBody} */

@@ -163,8 +163,11 @@ export class Work extends EventTarget {
     byId("work-stage").textContent = "";
     byId("error-title").textContent = error.title;
     byId("error-text").textContent = error.message;
-    byId("retry").hidden = [400, 413, 415, 422].includes(error.status);
-    byId("back").textContent = error.status === 401 ? "To the options" : "Back";
+    const isKey = error.status === 401;
+    const isHopeless = isKey || [400, 413, 415, 422].includes(error.status);
+    byId("retry").hidden = isHopeless;
+    byId("back").className = isHopeless ? "solid" : "quiet";
+    byId("back").textContent = isKey ? "To the options" : isHopeless ? "Choose another" : "Back";
     byId("work-error").hidden = false;
   }
 }
