@@ -183,7 +183,7 @@ def test_what_was_kept_can_be_opened_and_deleted(page: Page) -> None:
     transcribe(page)
     page.get_by_role("button", name="Keep it").click()
     page.click("#home")
-    page.get_by_role("button", name="sample.wav 0:30").click()
+    page.click(".recent-open")
     expect(page.locator(".turn")).to_have_count(6)
     expect(page.locator("#no-audio")).to_be_hidden()
     page.click("#home")

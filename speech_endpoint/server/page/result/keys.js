@@ -18,8 +18,9 @@ export function wireKeys(actions) {
     if (!isUndo && (event.ctrlKey || event.metaKey || event.altKey || !isOn.checked)) return;
     if (event.key === "?") return help.showModal();
     if (document.body.dataset.view !== "result") return;
-    // A button that has the focus is pressed by the space bar.
-    if (event.key === " " && event.target instanceof HTMLButtonElement) return;
+    // The space bar presses what has the focus.
+    const focused = event.target instanceof Element ? event.target : document.body;
+    if (event.key === " " && focused.closest("button, input, summary, a")) return;
     const action =
       actions[isUndo ? "Ctrl+z" : event.key.length === 1 ? event.key.toLowerCase() : event.key];
     if (!action) return;

@@ -33,7 +33,10 @@ export class Player extends EventTarget {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = blob ? URL.createObjectURL(blob) : "";
     if (this.url) this.audio.src = this.url;
-    else this.audio.removeAttribute("src");
+    else {
+      this.audio.removeAttribute("src");
+      this.audio.load();
+    }
     this.duration = duration;
     this.stopAt = Infinity;
     this.seekBar.max = String(duration);
