@@ -42,6 +42,8 @@ async function transact(mode, work) {
     transaction.oncomplete = () => resolve(request?.result);
     transaction.onerror = () => reject(transaction.error);
     transaction.onabort = () => reject(transaction.error);
+    // Whoever closes the tab now has it all the same.
+    transaction.commit();
   });
 }
 

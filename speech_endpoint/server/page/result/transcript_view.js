@@ -115,7 +115,7 @@ export class TranscriptView extends EventTarget {
     else if (target.closest(".edit")) this.edit(turn);
     else if (target.closest(".stamp")) this.tell("play", this.turns[turn].turn.words[0].start);
     else if (word >= 0 && getSelection()?.isCollapsed !== false) {
-      this.reach(this.turns[turn].words[word]);
+      this.focus(this.turns[turn].words[word]);
       this.tell("play", this.turns[turn].turn.words[word].start);
     }
   }
