@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -64,7 +65,7 @@ def export(page: Page, label: str) -> str:
     """The text of a file that the page saves."""
     page.click("#export")
     with page.expect_download() as download:
-        page.get_by_role("menuitem", name=label).click()
+        page.get_by_role("menuitem", name=re.compile(f"^{label}")).click()
     return Path(download.value.path()).read_text()
 
 

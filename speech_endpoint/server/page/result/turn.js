@@ -45,14 +45,10 @@ export class TurnElement {
     const name = shownName(transcript, speaker);
     const button = make(
       "button",
-      {
-        class: "speaker",
-        "aria-haspopup": "menu",
-        "aria-label": `${name}: somebody else said this`,
-        title: "Somebody else?",
-      },
+      { class: "speaker", "aria-haspopup": "menu", title: "Somebody else?" },
       chip(transcript, speaker),
       make("span", { class: "name" }, name),
+      make("span", { class: "sr-only" }, ": somebody else said this"),
     );
     const overlap = this.turn.overlap
       ? [
