@@ -117,6 +117,7 @@ function go(hash) {
 
 async function leaveStart(/** @type {File} */ file) {
   show("work");
+  await intake.asked;
   await work.start(file, intake.options);
 }
 

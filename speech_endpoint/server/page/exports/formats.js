@@ -99,7 +99,9 @@ export function toTsv(transcript) {
   /** @type {Map<number, Word[]>} */
   const segments = new Map();
   for (const word of transcript.turns.flatMap((turn) => turn.words)) {
-    segments.set(word.segment, [...(segments.get(word.segment) ?? []), word]);
+    const known = segments.get(word.segment);
+    if (known) known.push(word);
+    else segments.set(word.segment, [word]);
   }
   const lines = [...segments]
     .sort(([one], [other]) => one - other)

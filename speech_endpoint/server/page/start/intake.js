@@ -37,7 +37,8 @@ export class Intake extends EventTarget {
     });
     this.wireDrop();
     this.wireOptions();
-    this.ask();
+    /** Until then it is not known what the server can do. */
+    this.asked = this.ask();
     paintArt();
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paintArt);
   }
@@ -78,7 +79,7 @@ export class Intake extends EventTarget {
       );
       this.summarise();
     });
-    byId("key").addEventListener("change", () => this.ask());
+    byId("key").addEventListener("change", () => (this.asked = this.ask()));
     byId("fields").addEventListener("submit", (event) => event.preventDefault());
   }
 
