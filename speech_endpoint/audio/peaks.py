@@ -35,9 +35,6 @@ def peaks(waveform: Waveform, per_second: int = PEAKS_PER_SECOND) -> bytes:
     return np.rint(pairs.clip(-1, 1) * FULL_SCALE).astype(np.int8).tobytes()
 
 
-def waveform_json(waveform: Waveform) -> dict[str, int | str]:
-    """What `include[]=waveform` adds to an answer: peaks in base64."""
-    return {
-        "per_second": PEAKS_PER_SECOND,
-        "peaks": base64.b64encode(peaks(waveform)).decode("ascii"),
-    }
+def waveform_json(outline: bytes) -> dict[str, int | str]:
+    """What `include[]=waveform` adds to an answer: `peaks` in base64."""
+    return {"per_second": PEAKS_PER_SECOND, "peaks": base64.b64encode(outline).decode("ascii")}

@@ -17,6 +17,13 @@ CONTENT_TYPES = {
     ".svg": "image/svg+xml",
 }
 """Of the files that are served; others are not."""
+FILES = {"/": ROOT / "index.html"} | {
+    f"/{file.relative_to(ROOT).as_posix()}": file
+    for file in sorted(ROOT.rglob("*"))
+    if file.suffix in CONTENT_TYPES and file.name != "index.html"
+}
+PAGE_PATHS = frozenset(FILES)
+"""What anybody may read, who has a key or not: the page asks for it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " media-src blob:; connect-src 'self'; worker-src 'self'; font-src 'self';"
@@ -40,13 +47,7 @@ def page_routes(frame_ancestors: str = "'self'") -> list[Route]:
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }
-    files = {"/": ROOT / "index.html"}
-    files |= {
-        f"/{file.relative_to(ROOT).as_posix()}": file
-        for file in sorted(ROOT.rglob("*"))
-        if file.suffix in CONTENT_TYPES and file.name != "index.html"
-    }
-    return [_route(path, file, headers) for path, file in files.items()]
+    return [_route(path, file, headers) for path, file in FILES.items()]
 
 
 def _route(path: str, file: Path, headers: dict[str, str]) -> Route:
