@@ -28,6 +28,15 @@ test("a corrected word takes the time of the one it replaces", () => {
   ]);
 });
 
+test("punctuation and capitals are no other word", () => {
+  const words = aligned(said(" hello there you"), "Hello, there! You");
+  assert.deepEqual(times(words), [
+    ["Hello,", 0, 0.8],
+    ["there!", 1, 1.8],
+    ["You", 2, 2.8],
+  ]);
+});
+
 test("words that stay are the same objects but for their blanks, so that confidence stays", () => {
   const words = aligned(said(" one two three"), "one 2 three");
   assert.deepEqual(

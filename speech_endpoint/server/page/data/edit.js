@@ -16,7 +16,7 @@ const MAX_CELLS = 4_000_000;
  * @returns {readonly Word[]} `words` itself where the text is the same.
  */
 export function aligned(words, text) {
-  const old = words.map((word) => word.text.trim());
+  const old = words.map((word) => key(word.text));
   const clean = text.replace(/\s+/g, " ").trim();
   if (
     clean ===
@@ -28,7 +28,7 @@ export function aligned(words, text) {
   )
     return words;
   const parts = cut(clean);
-  const fresh = parts.map((part) => part.trim());
+  const fresh = parts.map(key);
   /** @type {Word[]} */
   const result = [];
   let [n, m] = [0, 0];
@@ -41,6 +41,9 @@ export function aligned(words, text) {
     result[0] = { ...result[0], text: result[0].text.trimStart() };
   return result;
 }
+
+/** @param {string} text @returns {string} What a word is, whatever its case and punctuation. */
+const key = (text) => text.toLowerCase().replace(/[^\p{L}\p{M}\p{N}]/gu, "") || text.trim();
 
 /** @param {string} text @returns {string[]} Words, with the blanks before them. */
 function cut(text) {
