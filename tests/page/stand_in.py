@@ -46,6 +46,8 @@ class StandIn:
     """The next answers; the phone call where there is none."""
     fields: list[dict[str, list[str]]] = field(default_factory=list)
     """Of each request's form; a file is its name and type."""
+    keys: list[str] = field(default_factory=list)
+    """Of each request: the header."""
     release: threading.Event = field(default_factory=threading.Event)
     """Unset, streams stop after their first words."""
     hung_up: threading.Event = field(default_factory=threading.Event)
@@ -86,6 +88,7 @@ class StandIn:
             text = value if isinstance(value, str) else f"{value.filename} {value.size}"
             sent.setdefault(name, []).append(text)
         self.fields.append(sent)
+        self.keys.append(request.headers.get("authorization", ""))
         answer = self.answers.popleft() if self.answers else recorded("phone_call")
         if isinstance(answer, Refusal):
             headers = {} if answer.retry_after is None else {"Retry-After": str(answer.retry_after)}

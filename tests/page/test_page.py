@@ -79,6 +79,24 @@ def test_an_upload_becomes_turns_of_two_speakers_with_their_times(
     assert sent["diarize"] == ["true"] and sent["include[]"] == ["speakers", "waveform"]
 
 
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_file_may_be_dropped_or_pasted_anywhere(page: Page, way: str) -> None:
+    page.evaluate(
+        """way => {
+          const data = new DataTransfer();
+          data.items.add(new File(["sound"], "meeting.m4a", { type: "audio/mp4" }));
+          document.body.dispatchEvent(
+            way === "drop"
+              ? new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true })
+              : new ClipboardEvent("paste", { clipboardData: data, bubbles: true }),
+          );
+        }""",
+        way,
+    )
+    expect(page.locator("#file-name")).to_have_text("meeting.m4a")
+    expect(page.locator("#go")).to_be_focused()
+
+
 def test_options_reach_the_server(page: Page, server: StandIn) -> None:
     page.click("summary")
     page.select_option("#language", "de")
@@ -232,12 +250,17 @@ def test_offline_is_said_and_can_be_tried_again(page: Page) -> None:
     expect(page.locator("#result")).to_be_visible()
 
 
-def test_the_key_is_forgotten_with_the_tab_unless_it_is_to_be_remembered(page: Page) -> None:
+def test_the_key_is_forgotten_with_the_tab_unless_it_is_to_be_remembered(
+    page: Page, server: StandIn
+) -> None:
     page.click("summary")
     page.fill("#key", "secret")
     page.keyboard.press("Tab")
     assert page.evaluate("sessionStorage.getItem('key')") == "secret"
     assert page.evaluate("localStorage.getItem('key')") is None
+    transcribe(page)
+    assert server.keys[-1] == "Bearer secret"
+    page.click("#home")
     page.check("#remember")
     assert page.evaluate("localStorage.getItem('key')") == "secret"
 
