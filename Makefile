@@ -45,10 +45,11 @@ compat-test: $(BUILT) $(COMPAT_INSTALLED)
 
 # The page in a real browser: needs Debian's chromium, node 20 and npm.
 page-test: $(PAGE_INSTALLED) $(PAGE_TOOLS)
+	@command -v chromium >/dev/null || { echo "error: no chromium; apt-get install chromium"; exit 1; }
 	tests/page/node_modules/.bin/prettier --config tests/page/.prettierrc.json --check \
 	  'speech_endpoint/server/page/**/*.{js,css}' 'tests/page/*.mjs'
 	tests/page/node_modules/.bin/tsc -p tests/page
-	node --test tests/page/
+	node --test tests/page/*.test.mjs
 	$(PAGE_PYTHON) -m pytest tests/page
 
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
