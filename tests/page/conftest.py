@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-IN_BROWSER = ["test_page.py", "test_transcribing.py", "test_transcript.py"]
+IN_BROWSER = [
+    "test_page.py",
+    "test_transcribing.py",
+    "test_transcript.py",
+    "test_with_server.py",
+]
 HAS_BROWSER = importlib.util.find_spec("playwright") is not None and shutil.which("chromium")
 # `make page-test` has them.
 collect_ignore = [] if HAS_BROWSER else IN_BROWSER

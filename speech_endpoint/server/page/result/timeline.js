@@ -2,7 +2,7 @@
 // The recording at a glance: its outline, a lane for each speaker, hits of a search, where we are.
 // One canvas of the visible part, redrawn as it scrolls: a long meeting has thousands of turns.
 
-import { byId, make } from "../dom.js";
+import { byId, clock, make } from "../dom.js";
 import { endOf, letter, speakers, startOf } from "../data/transcript.js";
 import { look } from "./looks.js";
 
@@ -13,6 +13,9 @@ import { look } from "./looks.js";
 
 const WAVE_HEIGHT = 52;
 const LANE_HEIGHT = 16;
+const AXIS_HEIGHT = 18;
+const MIN_TICK_PX = 84;
+const TICKS_S = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200];
 const MAX_ZOOM_PX_PER_S = 200;
 
 /** Says "seek" (detail: seconds) when somebody points at a time. */
@@ -72,11 +75,16 @@ export class Timeline extends EventTarget {
   }
 
   get height() {
-    return WAVE_HEIGHT + this.lanes.length * LANE_HEIGHT + (this.lanes.length ? 6 : 0);
+    return WAVE_HEIGHT + this.lanes.length * LANE_HEIGHT + 4 + AXIS_HEIGHT;
   }
 
   get pxPerSecond() {
     return (this.scroller.clientWidth * this.zoom) / this.duration;
+  }
+
+  /** @returns {[number, number, number]} Where it begins, how wide it is, pixels in a second. */
+  get visible() {
+    return [this.scroller.scrollLeft, this.scroller.clientWidth, this.pxPerSecond];
   }
 
   resized() {
@@ -159,17 +167,14 @@ export class Timeline extends EventTarget {
     const style = getComputedStyle(this.canvas);
     this.paintWave(context, style);
     this.lanes.forEach((lane, n) => this.paintLane(context, style, lane, n));
+    this.paintAxis(context, style);
     this.paintMarks(context, style);
   }
 
   /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
   paintWave(context, style) {
     const middle = WAVE_HEIGHT / 2;
-    const [left, width, scale] = [
-      this.scroller.scrollLeft,
-      this.scroller.clientWidth,
-      this.pxPerSecond,
-    ];
+    const [left, width, scale] = this.visible;
     const [played, waiting] = [
       style.getPropertyValue("--wave-played"),
       style.getPropertyValue("--wave"),
@@ -212,11 +217,7 @@ export class Timeline extends EventTarget {
    */
   paintLane(context, style, lane, n) {
     const y = WAVE_HEIGHT + 4 + n * LANE_HEIGHT;
-    const [left, width, scale] = [
-      this.scroller.scrollLeft,
-      this.scroller.clientWidth,
-      this.pxPerSecond,
-    ];
+    const [left, width, scale] = this.visible;
     context.fillStyle = style.getPropertyValue("--lane");
     context.fillRect(0, y + LANE_HEIGHT / 2 - 0.5, width, 1);
     context.fillStyle = look(context, style, lane.number);
@@ -231,13 +232,30 @@ export class Timeline extends EventTarget {
   }
 
   /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
+  paintAxis(context, style) {
+    const [left, width, scale] = this.visible;
+    const step = TICKS_S.find((seconds) => seconds * scale >= MIN_TICK_PX) ?? 14400;
+    context.font = `11px ${style.fontFamily}`;
+    context.fillStyle = style.getPropertyValue("--muted");
+    for (
+      let time = Math.floor(left / scale / step) * step;
+      time * scale < left + width;
+      time += step
+    ) {
+      const x = Math.round(time * scale - left);
+      context.fillRect(x, this.height - AXIS_HEIGHT + 3, 1, 4);
+      context.fillText(clock(time), x + 4, this.height - 4);
+    }
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {CSSStyleDeclaration} style */
   paintMarks(context, style) {
-    const [left, scale] = [this.scroller.scrollLeft, this.pxPerSecond];
+    const [left, , scale] = this.visible;
     context.fillStyle = style.getPropertyValue("--marker");
     for (const time of this.hits) context.fillRect(time * scale - left - 1, 0, 3, WAVE_HEIGHT);
     const x = Math.round(this.time * scale - left);
     context.fillStyle = style.getPropertyValue("--ink");
-    context.fillRect(x - 0.75, 0, 1.5, this.height);
+    context.fillRect(x - 0.75, 0, 1.5, this.height - AXIS_HEIGHT);
     context.beginPath();
     context.arc(x, 3, 3, 0, 2 * Math.PI);
     context.fill();
