@@ -21,13 +21,8 @@ from playwright.sync_api import Browser, expect
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("speech_endpoint.server.__main__") is None, reason="needs the server"
 )
-FORMATS = {
-    "srt": "SubRip",
-    "vtt": "WebVTT",
-    "text": "Text",
-    "tsv": "Segments, TSV",
-    "rttm": "Speakers, RTTM",
-}
+FORMATS = {"srt": "SubRip", "tsv": "Segments, TSV"}
+"""Names of the server, and of the page; test_exports.py has all of them."""
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,7 @@ function go(hash) {
 
 async function leaveStart(/** @type {File} */ file) {
   show("work");
+  work.reset(file);
   await intake.asked;
   await work.start(file, intake.options);
 }
