@@ -22,6 +22,10 @@ export class Player extends EventTarget {
     for (const event of ["play", "pause", "ended"]) {
       this.audio.addEventListener(event, () => this.shown());
     }
+    new ResizeObserver(() => {
+      const { offsetHeight } = byId("dock");
+      document.documentElement.style.setProperty("--dock", `${offsetHeight}px`);
+    }).observe(byId("dock"));
     this.audio.addEventListener("seeked", () => this.tick());
     this.audio.addEventListener("loadedmetadata", () => this.measured());
     this.audio.addEventListener("error", () => this.broken());
