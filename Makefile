@@ -128,7 +128,7 @@ $(SERVER_TEST_INSTALLED): pyproject.toml $(SERVER_INSTALLED)
 # Laid over .venv, as the environment of compat-test is.
 $(PAGE_INSTALLED): pyproject.toml | $(INSTALLED)
 	test -x $(PAGE_PYTHON) || $(PYTHON) -m venv --without-pip .venv-page
-	$(PIP) --python $(PAGE_PYTHON) install --group page
+	$(PIP) --python $(PAGE_PYTHON) install -r requirements-server.txt --group page
 	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
 	  $(PYTHON) -c "$$site" > "$$($(PAGE_PYTHON) -c "$$site")/main-environment.pth"
 	touch $@

@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -120,7 +120,7 @@ def main() -> None:
     call = Caller(options.url, options.file, options.field)
     right = call().text
     long = Caller(options.url, options.beside, options.field) if options.beside else None
-    loads: dict[str, Callable[[], list[Answer]]] = {
+    loads: Mapping[str, Callable[[], list[Answer]]] = {
         f"{n} callers": partial(closed, call, n, options.duration) for n in options.callers
     } | {
         f"{rate:g} arrivals a second": partial(arriving, call, rate, options.duration)
