@@ -1,5 +1,5 @@
-# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | bench | bench-gpu |
-#   accuracy | fuzz | canary | audit
+# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | page-test | bench |
+#   bench-gpu | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -10,10 +10,13 @@ SERVER_PYTHON := .venv-server/bin/python
 SERVER_INSTALLED := .venv-server/.installed
 SERVER_TEST_INSTALLED := .venv-server/.test-installed
 AUDIT_INSTALLED := .venv-audit/.installed
+PAGE_PYTHON := .venv-page/bin/python
+PAGE_INSTALLED := .venv-page/.installed
+PAGE_TOOLS := tests/page/node_modules/.package-lock.json
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test serve server-test bench bench-gpu accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test serve server-test page-test bench bench-gpu accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -50,6 +53,15 @@ serve: $(INSTALLED) $(SERVER_INSTALLED)
 
 server-test: $(BUILT) $(SERVER_TEST_INSTALLED)
 	$(SERVER_PYTHON) -m pytest tests/server $(ARGS)
+
+# The page in a real browser: needs Debian's chromium, node 20 and npm.
+page-test: $(PAGE_INSTALLED) $(PAGE_TOOLS)
+	@command -v chromium >/dev/null || { echo "error: no chromium; apt-get install chromium"; exit 1; }
+	tests/page/node_modules/.bin/prettier --config tests/page/.prettierrc.json --check \
+	  'speech_endpoint/server/page/**/*.{js,css}' 'tests/page/*.mjs'
+	tests/page/node_modules/.bin/tsc -p tests/page
+	node --test tests/page/*.test.mjs
+	$(PAGE_PYTHON) -m pytest tests/page
 
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
@@ -111,6 +123,18 @@ $(SERVER_INSTALLED): requirements-server.txt | $(INSTALLED)
 
 $(SERVER_TEST_INSTALLED): pyproject.toml $(SERVER_INSTALLED)
 	$(PIP) --python $(SERVER_PYTHON) install --group server-test
+	touch $@
+
+# Laid over .venv, as the environment of compat-test is.
+$(PAGE_INSTALLED): pyproject.toml | $(INSTALLED)
+	test -x $(PAGE_PYTHON) || $(PYTHON) -m venv --without-pip .venv-page
+	$(PIP) --python $(PAGE_PYTHON) install -r requirements-server.txt --group page
+	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(PYTHON) -c "$$site" > "$$($(PAGE_PYTHON) -c "$$site")/main-environment.pth"
+	touch $@
+
+$(PAGE_TOOLS): tests/page/package-lock.json
+	cd tests/page && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
 $(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)

@@ -152,6 +152,8 @@ class Transcript:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     stats: Mapping[str, float] = field(default_factory=dict)
     """Counts and ratios of the decoding."""
+    peaks: bytes = b""
+    """The recording's outline, as `audio.peaks.peaks` has it; empty where nobody may ask for it."""
 
     @property
     def words(self) -> tuple[Word, ...]:

@@ -11,10 +11,11 @@ from starlette.datastructures import Headers
 from starlette.types import Scope
 
 from speech_endpoint.server.errors import ApiError
+from speech_endpoint.server.page import PAGE_PATHS
 from speech_endpoint.server.settings import ServerSettings, is_loopback, listed
 
-OPEN_PATHS = frozenset({"/", "/health", "/ready", "/ping"})
-"""Of GET: what probes read."""
+OPEN_PATHS = frozenset({"/", "/health", "/ready", "/ping"}) | PAGE_PATHS
+"""Of GET: what probes read, and the page."""
 HASH_DIGITS = 6
 """Of a key's hash in the log: enough to tell a few keys apart, of no use to a thief."""
 

@@ -22,6 +22,7 @@ from speech_endpoint.server.observation.metrics import Metrics
 from speech_endpoint.server.openai.audio import Diarization, Transcriptions
 from speech_endpoint.server.openai.models import Models, served_model
 from speech_endpoint.server.openai.schema import OpenApi
+from speech_endpoint.server.page import page_routes
 from speech_endpoint.server.probes import Probes
 from speech_endpoint.server.settings import ServerSettings, listed
 from speech_endpoint.server.uploads.budget import UploadBudget
@@ -84,7 +85,6 @@ def _routes(desk: Desk) -> list[Route]:
         "/inference": WhisperCpp(desk),
     }
     gets: dict[str, Callable[[HttpRequest], Awaitable[Response]]] = {
-        "/": probes.root,
         "/health": probes.health,
         "/ready": probes.ready,
         "/ping": probes.ping,
@@ -95,6 +95,7 @@ def _routes(desk: Desk) -> list[Route]:
         "/openapi.json": OpenApi(desk.settings).document,
     }
     return [
+        *page_routes(),
         *(Route(path, endpoint, methods=["GET"]) for path, endpoint in gets.items()),
         *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from speech_endpoint.server.openai.fields import FORMATS, STREAMED_FORMATS
 from speech_endpoint.server.uploads.form import (
@@ -21,7 +21,7 @@ PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Probes:
-    """`GET /health`, /ready, /ping, /metrics, /v1/limits, and / for whoever looks in."""
+    """`GET /health`, /ready, /ping, /metrics, /v1/limits."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -53,10 +53,6 @@ class Probes:
         if stage == "failed":
             return Response(status_code=503)
         return Response(status_code=200 if stage == "ready" else 204)
-
-    async def root(self, request: HttpRequest) -> Response:
-        """The host's own health route."""
-        return PlainTextResponse("Ok")
 
     async def metrics(self, request: HttpRequest) -> Response:
         return Response(self.desk.metrics.text(), media_type=PROMETHEUS)

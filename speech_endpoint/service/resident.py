@@ -190,8 +190,10 @@ class ResidentService:
                 self._inbox.get_nowait()()
 
     def _on_decoded(self, handle: Handle, audio: DecodedAudio, seconds: float) -> None:
-        """In a decoding thread."""
-        self._inbox.put(lambda: self._begin(handle, audio, seconds))
+        """In a decoding thread, which may as well draw the recording's outline."""
+        assert self._pipeline is not None
+        work = Work(handle, audio, self._pipeline, seconds)
+        self._inbox.put(lambda: self._begin(work))
 
     def _on_failed(self, handle: Handle, error: Exception) -> None:
         """In a decoding thread."""
@@ -202,14 +204,13 @@ class ResidentService:
         self._backlog.remove(handle)
         self._inbox.put(lambda: self._forget(handle))
 
-    def _begin(self, handle: Handle, audio: DecodedAudio, seconds: float) -> None:
-        assert self._pipeline is not None and self._scheduler is not None
-        if handle.is_over:
-            self._forget(handle)
+    def _begin(self, work: Work) -> None:
+        assert self._scheduler is not None
+        if work.handle.is_over:
+            self._forget(work.handle)
             return
-        work = Work(handle, audio, self._pipeline, seconds)
-        self._works[handle] = work
-        self._backlog.update(handle, work.total_s)
+        self._works[work.handle] = work
+        self._backlog.update(work.handle, work.total_s)
         self._scheduler.add(work)
 
     def _forget(self, handle: Handle) -> None:

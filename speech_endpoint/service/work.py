@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
+from speech_endpoint.audio.peaks import peaks
 from speech_endpoint.pipeline import SpeechPipeline, to_transcript
 from speech_endpoint.service.events import Done, Failed, Progress, Segments
 from speech_endpoint.service.handle import Handle
@@ -50,6 +51,7 @@ class Work:
         self.handle, self.pipeline = handle, pipeline
         self.audio_warnings = audio.warnings
         self.duration_s = audio.channels.shape[-1] / SAMPLE_RATE_HZ
+        self.peaks = peaks(audio.channels.mean(axis=0))
         self.total_s = self.duration_s * len(audio.channels)
         """Of all its recordings."""
         config = handle.request.config
@@ -123,6 +125,7 @@ class Work:
         }
         warnings = [*self.handle.request.warnings, *self.audio_warnings]
         transcript = to_transcript(recognised, warnings, laps_s, now - self._started)
+        transcript = replace(transcript, peaks=self.peaks)
         if not self.recognition.is_final_early:
             self.handle.emit(Segments(transcript.segments))
         self.handle.emit(Done(transcript))

@@ -14,9 +14,9 @@ from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.output import openai
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render, rttm
-from speech_endpoint.output.response import to_json as to_host_json
 from speech_endpoint.pipeline import Request
 from speech_endpoint.server.observation.record import record_of
+from speech_endpoint.server.openai.extras import extras
 from speech_endpoint.server.openai.fields import AudioOptions, invalid, read_options
 from speech_endpoint.server.openai.models import check_model
 from speech_endpoint.server.openai.streaming import stream_events
@@ -132,10 +132,7 @@ def _json_answer(transcript: Transcript, options: AudioOptions) -> dict[str, Any
         answer = dict(openai.to_diarized_json(transcript, words=words))
     else:
         answer = dict(openai.to_json(transcript, logprobs="logprobs" in options.include))
-    if extras := options.include & {"speakers", "timings"}:
-        config = options.config.model_copy(update={"return_timestamps": "word" if words else True})
-        ours = to_host_json(transcript, config)
-        answer |= {name: ours[name] for name in extras}
+    answer |= extras(transcript, options)
     return _with_warnings(answer, transcript.warnings)
 
 

@@ -15,7 +15,7 @@ from speech_endpoint.server.settings import ServerSettings
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json", "rttm", "tsv")
 STREAMED_FORMATS = ("json", "text", "verbose_json", "diarized_json")
 GRANULARITIES = ("word", "segment")
-INCLUDES = ("logprobs", "speakers", "timings")
+INCLUDES = ("logprobs", "speakers", "timings", "waveform")
 LISTS = frozenset({
     "languages", "keywords", "timestamp_granularities", "include", "known_speaker_names",
     "known_speaker_references",

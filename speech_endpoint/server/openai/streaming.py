@@ -15,6 +15,7 @@ from starlette.types import Send
 from speech_endpoint.output import openai
 from speech_endpoint.server.errors import CallerGone
 from speech_endpoint.server.middleware import noted
+from speech_endpoint.server.openai.extras import extras
 from speech_endpoint.server.openai.fields import AudioOptions
 from speech_endpoint.server.work import Work
 from speech_endpoint.service.events import Done, Event, Progress, Segments
@@ -111,6 +112,7 @@ class EventWriter:
             done["segments"] = segments
         elif "logprobs" in self.options.include:
             done["logprobs"] = openai.word_logprobs(transcript.words)
+        done |= extras(named, self.options)
         if transcript.warnings:
             done["warnings"] = list(transcript.warnings)
         yield event_message("transcript.text.done", done)
