@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from speech_endpoint.whisper.draft_length import DraftPolicy
-from speech_endpoint.whisper.fallback import TEMPERATURES
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.prefill import Prefill
 from speech_endpoint.whisper.sequence import (
@@ -100,7 +99,7 @@ class Batch:
             result = self._result(row)
             if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
                 sequence.best = result
-            if result.quality.needs_fallback and _may_fall_back(sequence):
+            if result.quality.needs_fallback and sequence.may_fall_back:
                 self._restart(sequence)
             else:
                 yield sequence.best
@@ -148,7 +147,3 @@ class Batch:
             self.sequences[row] = last
         if self.speculation:
             self.speculation.release(sequence)
-
-
-def _may_fall_back(sequence: ActiveSequence) -> bool:
-    return sequence.request.fallback and sequence.temperature_index + 1 < len(TEMPERATURES)
