@@ -24,6 +24,8 @@ ALIASES = {
     "zh-yue": "yue",
 }
 # A code, then script, region and variants (BCP 47), or what POSIX adds: "zh-Hans", "pt_BR.UTF-8".
+# Of them the language, and what makes another language of it: "zh-yue".
+MAX_SUBTAGS = 2
 LOCALE = re.compile(r"([a-z]{2,3}(?:-[a-z0-9]{1,8})*)(?:[.@][a-z0-9-]*)?")
 
 
@@ -40,7 +42,7 @@ def language_code(language: str) -> str | None:
     if name in DETECT:
         return None
     locale = LOCALE.fullmatch(name)
-    subtags = locale[1].split("-") if locale else [name]
+    subtags = locale[1].split("-", MAX_SUBTAGS)[:MAX_SUBTAGS] if locale else [name]
     for n_subtags in range(len(subtags), 0, -1):
         known = "-".join(subtags[:n_subtags])
         code = ALIASES.get(known) or TO_LANGUAGE_CODE.get(known, known)

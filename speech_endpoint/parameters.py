@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Container
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,12 @@ MIN_LINE_CHARS, MAX_LINE_CHARS = 20, 200
 """A speaker's name and a word fit in the least; no screen shows more than the most."""
 NOT_GIVEN = frozenset({"", "none", "null"})
 """Text of a query string that means null."""
+MAX_LANGUAGES = 100
+"""As many as Whisper knows."""
+MAX_KEYWORDS, MAX_KEYWORD_CHARS = 100, 100
+"""More would not fit into the prompt."""
+MIN_TEMPERATURE = 0.01
+"""What a lower one above 0 counts as: it would make infinities of the model's weights."""
 MAX_NAMED_UNKNOWN = 16
 """Unknown parameters that are named in warnings; the others are counted."""
 
@@ -66,11 +73,62 @@ def _is_given(value: Any) -> bool:
     return value is not None and not (isinstance(value, str) and value.strip().lower() in NOT_GIVEN)
 
 
+def _strings(value: Any) -> Any:
+    """Read a list of strings, or text with commas between them, as query strings have lists."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+    if not isinstance(value, (list, tuple)):
+        raise PydanticCustomError("list_type", "Input should be a list of strings, or one string")
+    for part in value:
+        if not isinstance(part, str):
+            raise PydanticCustomError(
+                "string_type", "Each should be a string, not {part}", {"part": quoted(part)}
+            )
+    return tuple(value)
+
+
+def _language_codes(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The codes of languages that are named; each once."""
+    if not 1 <= len(names) <= MAX_LANGUAGES:
+        raise ValueError(f"give 1 to {MAX_LANGUAGES} languages (got {len(names):,})")
+    codes: dict[str, None] = {}
+    for name in names:
+        code = language_code(name)
+        if code is None:
+            raise ValueError(f"{quoted(name, 40)} names none; leave languages out to detect any")
+        codes[code] = None
+    return tuple(codes)
+
+
+def _lines(keywords: tuple[str, ...]) -> tuple[str, ...]:
+    """Keywords as a glossary can hold them; each once."""
+    keywords = tuple(dict.fromkeys(word.strip(" \t") for word in keywords if word.strip()))
+    if len(keywords) > MAX_KEYWORDS:
+        raise ValueError(f"at most {MAX_KEYWORDS} are allowed (got {len(keywords):,})")
+    for word in keywords:
+        if re.search(r"[<>\r\n]", word):
+            raise ValueError(f"{quoted(word)} holds <, > or a line break; leave them out")
+        if len(word) > MAX_KEYWORD_CHARS:
+            raise ValueError(
+                f"at most {MAX_KEYWORD_CHARS} characters each are allowed "
+                f"({quoted(word, 40)} has {len(word):,})"
+            )
+    return tuple(map(_text, keywords))
+
+
 Integer = Annotated[int, BeforeValidator(_not_a_boolean)]
 BatchSize = Annotated[Integer, AfterValidator(lambda size: min(size, MAX_BATCH_SIZE))]
-Seconds = Annotated[float, BeforeValidator(_not_a_boolean)]
+Number = Annotated[float, BeforeValidator(_not_a_boolean)]
+Seconds = Number
 SpeakerCount = Annotated[Integer, Field(ge=1, le=MAX_SPEAKERS)]
+Temperature = Annotated[
+    Number,
+    Field(ge=0, le=1),
+    AfterValidator(lambda t: max(t, MIN_TEMPERATURE) if t else 0.0),
+]
 Text = Annotated[str, AfterValidator(_text)]
+Languages = Annotated[tuple[str, ...], BeforeValidator(_strings), AfterValidator(_language_codes)]
+Keywords = Annotated[tuple[str, ...], BeforeValidator(_strings), AfterValidator(_lines)]
 
 
 class InferenceConfig(BaseModel):
@@ -95,6 +153,8 @@ class InferenceConfig(BaseModel):
     """Which of a file's audio tracks, from 0; None: the first that has sound."""
     language: str | None = None
     """A code ("en"), whatever name of the language was given; None: detected."""
+    languages: Languages | None = None
+    """The only languages to detect, with commas between them; not with `language`."""
     channels: Literal["mix", "speakers"] = "mix"
     """"speakers": each channel holds one speaker, as telephone systems record; no diarization."""
     max_speakers: SpeakerCount | None = None
@@ -107,6 +167,10 @@ class InferenceConfig(BaseModel):
     """None: where the endpoint can."""
     prompt: Text | None = None
     """Text that steers spelling and names."""
+    keywords: Keywords = ()
+    """Names and terms to expect, with commas between them."""
+    temperature: Temperature = 0.0
+    """Where decoding begins, 0 to 1; above 0 tokens are drawn at random, from a fixed seed."""
     response_format: Literal["json", "text", "srt", "vtt", "rttm"] = "json"
     max_line_chars: Integer = Field(default=42, ge=MIN_LINE_CHARS, le=MAX_LINE_CHARS)
     """Of a subtitle's line; full-width characters count for more."""
@@ -126,6 +190,15 @@ class InferenceConfig(BaseModel):
     @classmethod
     def _to_code(cls, language: str | None) -> str | None:
         return None if language is None else language_code(language)
+
+    @field_validator("languages")
+    @classmethod
+    def _check_languages(
+        cls, languages: tuple[str, ...] | None, info: ValidationInfo
+    ) -> tuple[str, ...] | None:
+        if languages is not None and info.data.get("language") is not None:
+            raise ValueError("not with language; leave one of them out")
+        return languages
 
     @field_validator("num_speakers", "min_speakers", "max_speakers")
     @classmethod

@@ -45,6 +45,13 @@ def test_what_is_no_language_is_refused_with_advice_that_works(name: str) -> Non
         language_code(name)
 
 
+def test_a_locale_of_a_million_parts_is_read_as_quickly_as_any() -> None:
+    variants = "-a" * 1_000_000
+    assert language_code("de" + variants) == "de"
+    with pytest.raises(ValueError, match="is not a language of Whisper"):
+        language_code("xx" + variants)
+
+
 @given(st.text(st.characters(exclude_categories=())))
 def test_whatever_is_given_the_refusal_is_a_short_line(name: str) -> None:
     try:

@@ -10,7 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_endpoint.errors import MAX_WARNINGS, InvalidRequest
-from speech_endpoint.parameters import MAX_BATCH_SIZE, MAX_NAMED_UNKNOWN, InferenceConfig
+from speech_endpoint.parameters import (
+    MAX_BATCH_SIZE,
+    MAX_NAMED_UNKNOWN,
+    MIN_TEMPERATURE,
+    InferenceConfig,
+)
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
 
@@ -50,6 +55,24 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"language": nested_list(1_010)}, "invalid_type", "valid string (got a list of length 1)"),
     ({"language": "en\n2026-01-01 ERROR root: all is lost"}, "invalid_value", "'en\\n2026"),
     ({"language": "\ud800"}, "invalid_value", "'\\ud800' is not a language"),
+    ({"languages": ["de", "klingon"]}, "invalid_value", "'klingon' is not a language of Whisper"),
+    ({"languages": "de, auto"}, "invalid_value", "'auto' names none; leave languages out"),
+    ({"languages": []}, "invalid_value", "give 1 to 100 languages (got 0)"),
+    ({"languages": ["de"] * 101}, "invalid_value", "give 1 to 100 languages (got 101)"),
+    ({"languages": {"de": 1}}, "invalid_type", "a list of strings, or one string (got an object"),
+    ({"languages": ["de", 7]}, "invalid_type", "Each should be a string, not 7"),
+    ({"languages": ["de"], "language": "en"}, "invalid_value", "not with language"),
+    ({"keywords": ["Ann", "<|endoftext|>"]}, "invalid_value", "'<|endoftext|>' holds <, > or"),
+    ({"keywords": "Ann\nBob"}, "invalid_value", "'Ann\\nBob' holds <, > or a line break"),
+    ({"keywords": [f"n{i}" for i in range(101)]}, "invalid_value", "at most 100 are allowed (got"),
+    ({"keywords": ["Bob", "x" * 101]}, "invalid_value", "at most 100 characters each are allowed"),
+    ({"keywords": ["\ud800"]}, "invalid_value", "character 1 is half of a surrogate pair"),
+    ({"keywords": 3}, "invalid_type", "a list of strings, or one string (got 3)"),
+    ({"temperature": -0.1}, "invalid_value", "greater than or equal to 0 (got -0.1)"),
+    ({"temperature": 1.01}, "invalid_value", "less than or equal to 1 (got 1.01)"),
+    ({"temperature": "nan"}, "invalid_value", "(got 'nan')"),
+    ({"temperature": "hot"}, "invalid_type", "valid number"),
+    ({"temperature": True}, "invalid_type", "should be a number (got True)"),
     ({"num_speakers": "many"}, "invalid_type", "valid integer"),
     ({"num_speakers": 1.5}, "invalid_type", "valid integer"),
     ({"num_speakers": 4, "max_speakers": 3}, "invalid_value", "4 lies outside min_speakers: None"),
@@ -250,3 +273,27 @@ def test_booleans_of_a_query_mean_what_they_say(name: str, given: object, meant:
 def test_numbers_of_a_query_are_understood():
     config = configured(batch_size="8", chunk_length_s="20.5", num_speakers="2")
     assert (config.batch_size, config.chunk_length_s, config.num_speakers) == (8, 20.5, 2)
+
+
+@pytest.mark.parametrize("given", [["de-CH", "English", "de"], "de-CH, English,,de", "German,en"])
+def test_languages_are_a_list_or_text_with_commas_by_any_name_each_once(given: object):
+    assert configured(languages=given).languages == ("de", "en")
+    assert configured(languages=given, language="auto").languages == ("de", "en")
+
+
+def test_keywords_are_a_list_or_text_with_commas_and_each_counts_once():
+    assert configured(keywords=[" Zoë ", "", "St. Ives, Kent", "Zoë "]).keywords == (
+        "Zoë",
+        "St. Ives, Kent",
+    )
+    assert configured(keywords="Zoë,  Ann , ").keywords == ("Zoë", "Ann")
+    assert configured(keywords=["Zoë"] * 1_000).keywords == ("Zoë",)
+    assert configured(keywords=[]).keywords == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [(0, 0.0), ("0", 0.0), ("0.4", 0.4), (1, 1.0), (1e-45, MIN_TEMPERATURE)],
+)
+def test_any_temperature_from_0_to_1_is_served(given: object, meant: float):
+    assert configured(temperature=given).temperature == meant

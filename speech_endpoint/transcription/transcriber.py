@@ -218,7 +218,7 @@ class Transcriber:
                 "unavailable",
                 "true needs a drafting model; set ASSISTANT_MODEL on the endpoint",
             )
-        tokenizer, language = self.model.tokenizer, config.language
+        tokenizer = self.model.tokenizer
         if not tokenizer.multilingual:
             if config.task == "translate":
                 raise InvalidRequest(
@@ -226,28 +226,37 @@ class Transcriber:
                     "unavailable",
                     "'translate' needs a multilingual model; this one knows English only",
                 )
-            if language not in (None, "en"):
-                raise InvalidRequest(
-                    "parameters.language",
-                    "unavailable",
-                    f"{language!r} needs a multilingual model; this one knows English only",
-                )
         elif config.task not in tokenizer.tasks:
             raise InvalidRequest(
                 "parameters.task", "unavailable", f"this model has no token for {config.task!r}"
             )
-        elif language is not None and language not in tokenizer.languages:
-            raise InvalidRequest(
-                "parameters.language", "unavailable", f"this model does not know {language!r}"
-            )
+        self._check_languages("language", (config.language,) if config.language else ())
+        self._check_languages("languages", config.languages or ())
+
+    def _check_languages(self, field: str, codes: Sequence[str]) -> None:
+        tokenizer = self.model.tokenizer
+        known = tokenizer.languages if tokenizer.multilingual else ("en",)
+        for code in codes:
+            if code not in known:
+                reason = (
+                    f"this model does not know {code!r}"
+                    if tokenizer.multilingual
+                    else f"{code!r} needs a multilingual model; this one knows English only"
+                )
+                raise InvalidRequest(f"parameters.{field}", "unavailable", reason)
 
     def _options(self, config: InferenceConfig) -> tuple[DecodeOptions, list[str]]:
         """A request's options for its windows, and warnings about them."""
-        prompt_tokens, warnings = encode_prompt(config.prompt or "", self.model.tokenizer)
+        prompt_tokens, warnings = encode_prompt(
+            config.prompt or "", self.model.tokenizer, config.keywords
+        )
         options = DecodeOptions(
             language=config.language,
+            languages=config.languages or (),
             task=config.task,
             prompt_tokens=tuple(prompt_tokens),
-            assisted=config.assisted,
+            # A draft of what is drawn at random would be accepted by chance.
+            assisted=config.assisted and not config.temperature,
+            temperature=config.temperature,
         )
         return options, warnings

@@ -11,7 +11,6 @@ import torch
 from speech_endpoint.whisper.batch_state import BatchState
 from speech_endpoint.whisper.captured import CapturedStepper, NotRecorded
 from speech_endpoint.whisper.draft_length import DraftPolicy
-from speech_endpoint.whisper.fallback import TEMPERATURES
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.prefill import Prefill
 from speech_endpoint.whisper.sequence import (
@@ -134,7 +133,7 @@ class Batch:
             result = self._result(row)
             if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
                 sequence.best = result
-            if result.quality.needs_fallback and _may_fall_back(sequence):
+            if result.quality.needs_fallback and sequence.may_fall_back:
                 self._restart(row)
             else:
                 yield sequence.best
@@ -192,7 +191,3 @@ class Batch:
         self.state.stop(len(self.sequences))
         if self.speculation:
             self.speculation.release(sequence)
-
-
-def _may_fall_back(sequence: ActiveSequence) -> bool:
-    return sequence.request.fallback and sequence.temperature_index + 1 < len(TEMPERATURES)

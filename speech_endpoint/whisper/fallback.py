@@ -12,8 +12,7 @@ import zlib
 from dataclasses import dataclass
 from enum import Enum, auto
 
-# A window is decoded at one after the other until its text can be trusted; openai/whisper has six,
-# from 0 to 1.
+# openai/whisper has six, from 0 to 1.
 TEMPERATURES = (0.0, 0.4, 0.8)
 # openai/whisper's thresholds, by its parameters' names.
 LOGPROB_THRESHOLD = -1.0
@@ -51,6 +50,11 @@ class TextQuality:
         if self.repeats_itself != other.repeats_itself:
             return other.repeats_itself
         return self.mean_log_probability > other.mean_log_probability
+
+
+def temperatures(first: float) -> tuple[float, ...]:
+    """What a window is decoded at, one after the other until its text can be trusted."""
+    return (first, *(higher for higher in TEMPERATURES if higher > first))
 
 
 class Decision(Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -57,26 +57,30 @@ class LanguageIdentifier:
         self.codes = list(tokenizer.languages)
         self._ids = list(tokenizer.languages.values())
 
-    def detect(self, logits: Tensor) -> list[Detection]:
+    def detect(self, logits: Tensor, among: Collection[str] = ()) -> list[Detection]:
         """The most likely language of each window.
 
         Args:
             logits: (windows, vocabulary), after the start of transcript.
+            among: codes of the languages that it may be; none: any.
         """
         return [
             Detection(
                 self.codes[max(range(len(row)), key=row.__getitem__)], max(row), self._named(row)
             )
-            for row in self._probabilities(logits).tolist()
+            for row in self._probabilities(logits, among).tolist()
         ]
 
-    def is_multilingual(self, cache: DecoderCache, slot: int, n_samples: int) -> bool:
+    def is_multilingual(
+        self, cache: DecoderCache, slot: int, n_samples: int, among: Collection[str] = ()
+    ) -> bool:
         """Whether parts of the window in `slot` are certainly in different languages.
 
         Args:
             cache: holds the window's audio.
             slot: the window's.
             n_samples: its length.
+            among: as in `detect`.
         """
         n_parts = round(n_samples / SAMPLE_RATE_HZ / PART_S)
         if n_parts < 2:
@@ -87,12 +91,16 @@ class LanguageIdentifier:
         sot = torch.full((n_parts, 1), self.tokenizer.sot, device=self.decoder.backend.device)
         length = parts.attention_length(1)
         logits = self.decoder.step(sot, torch.zeros_like(sot), parts, length)[:, 0]
-        confidence, best = self._probabilities(logits).max(dim=-1)
+        confidence, best = self._probabilities(logits, among).max(dim=-1)
         return len(best[confidence >= PART_CONFIDENCE].unique()) > 1
 
-    def _probabilities(self, logits: Tensor) -> Tensor:
+    def _probabilities(self, logits: Tensor, among: Collection[str]) -> Tensor:
         """(windows, languages), among the languages alone."""
-        return torch.softmax(logits[:, self._ids], dim=-1)
+        logits = logits[:, self._ids]
+        if among:
+            others = torch.tensor([code not in among for code in self.codes], device=logits.device)
+            logits = logits.masked_fill(others, -torch.inf)
+        return torch.softmax(logits, dim=-1)
 
     def _named(self, row: Sequence[float]) -> dict[str, float]:
         return dict(zip(self.codes, row, strict=True))

@@ -110,10 +110,13 @@ class Prefill:
             return ["en"] * n_windows, [False] * n_windows
         if group.options.language is not None:
             return [group.options.language] * n_windows, [False] * n_windows
-        detections = self.language_identifier.detect(logits)
+        among = group.options.languages
+        detections = self.language_identifier.detect(logits, among)
         multilingual = [
             detection.confidence < ONE_LANGUAGE_CONFIDENCE
-            and self.language_identifier.is_multilingual(self.cache, slot + n, request.n_samples)
+            and self.language_identifier.is_multilingual(
+                self.cache, slot + n, request.n_samples, among
+            )
             for n, (request, detection) in enumerate(zip(requests, detections, strict=True))
         ]
         prior = group.language_prior

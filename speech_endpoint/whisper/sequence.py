@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform
-from speech_endpoint.whisper.fallback import TEMPERATURES, TextQuality, compression_ratio
+from speech_endpoint.whisper.fallback import TextQuality, compression_ratio, temperatures
 from speech_endpoint.whisper.language_id import LanguagePrior
 from speech_endpoint.whisper.logit_rules import Sampler
 from speech_endpoint.whisper.repetition import SettledText, repetition_start, settle
@@ -24,11 +24,15 @@ class DecodeOptions:
 
     language: str | None = None
     """A code, or None to detect it, window by window."""
+    languages: tuple[str, ...] = ()
+    """Codes of the only ones to detect; none: all that the model knows."""
     task: str = "transcribe"
     prompt_tokens: tuple[int, ...] = ()
     """Of text that came before, to steer spelling."""
     assisted: bool = False
     """Whether the draft model drafts, where the engine has one."""
+    temperature: float = 0.0
+    """That decoding begins at; above 0 tokens are drawn at random, from a fixed seed."""
 
 
 @dataclass
@@ -157,7 +161,12 @@ class ActiveSequence:
     ended: bool = False
     best: DecodeResult | None = None
     """Of earlier temperatures."""
-    sampler: Sampler | None = None
+    temperatures: tuple[float, ...] = field(init=False)
+    sampler: Sampler | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.temperatures = temperatures(self.group.options.temperature)
+        self._seed()
 
     @property
     def group(self) -> RequestGroup:
@@ -165,7 +174,12 @@ class ActiveSequence:
 
     @property
     def temperature(self) -> float:
-        return TEMPERATURES[self.temperature_index]
+        return self.temperatures[self.temperature_index]
+
+    @property
+    def may_fall_back(self) -> bool:
+        """Whether there is a higher temperature, and it is wanted."""
+        return self.request.fallback and self.temperature_index + 1 < len(self.temperatures)
 
     @property
     def n_positions(self) -> int:
@@ -260,12 +274,14 @@ class ActiveSequence:
         return settle(tokens, trusted, self.request.duration_s, eot)
 
     def restart(self) -> None:
-        """Decode the window anew at the next temperature.
-
-        The sampler is seeded, so that a request gets the same answer twice.
-        """
+        """Decode the window anew at the next temperature."""
         self.temperature_index += 1
         self.tokens, self.log_probabilities = [], []
         self.repeats_itself = self.ended = False
-        generator = torch.Generator().manual_seed(self.temperature_index)
-        self.sampler = Sampler(self.temperature, generator)
+        self._seed()
+
+    def _seed(self) -> None:
+        """Draw so that a request gets the same answer twice, whatever is decoded beside it."""
+        if self.temperature > 0:
+            generator = torch.Generator().manual_seed(self.temperature_index)
+            self.sampler = Sampler(self.temperature, generator)

@@ -66,6 +66,37 @@ def test_megabytes_are_cut_before_they_are_tokenised(tokenizer: Tokenizer) -> No
     assert longest == MAX_PROMPT_CHARACTERS
 
 
+def test_keywords_are_a_glossary_in_front_of_the_prompt(tokenizer: Tokenizer) -> None:
+    tokens, warnings = encode_prompt("About Kiel. ", tokenizer, ["Zoë", "St. Ives"])
+    assert tokenizer.decode(tokens) == " Glossary: Zoë, St. Ives. About Kiel." and warnings == []
+
+
+def test_of_a_prompt_the_end_is_kept_as_far_as_the_keywords_leave_room(
+    tokenizer: Tokenizer,
+) -> None:
+    glossary, _ = encode_prompt("", tokenizer, NAMES[:10])
+    text = ", ".join(NAMES[20:220])
+    tokens, warnings = encode_prompt(text, tokenizer, NAMES[:10])
+    n_left = MAX_PROMPT_TOKENS - len(glossary)
+    assert tokens == glossary + tokenizer.encode(" " + text)[-n_left:]
+    assert len(warnings) == 1 and warnings[0].endswith(f"; only its last {n_left} are used")
+
+
+def test_a_warning_says_how_many_keywords_fit(tokenizer: Tokenizer) -> None:
+    tokens, warnings = encode_prompt("", tokenizer, NAMES[:100])
+    assert MAX_PROMPT_TOKENS - 15 < len(tokens) <= MAX_PROMPT_TOKENS
+    n_used = tokenizer.decode(tokens).count("harbour")
+    assert tokenizer.decode(tokens).endswith(f" {NAMES[n_used - 1]}.")
+    assert warnings == [f"keywords: {n_used} of 100 fit in 223 tokens; the others are left out"]
+
+
+def test_a_keyword_that_is_too_long_for_any_prompt_leaves_the_prompt(tokenizer: Tokenizer) -> None:
+    unknown = "".join(map(chr, range(0x12000, 0x12064)))
+    tokens, warnings = encode_prompt("About Kiel.", tokenizer, [unknown])
+    assert tokenizer.decode(tokens) == " About Kiel."
+    assert warnings == ["keywords: 0 of 1 fit in 223 tokens; the others are left out"]
+
+
 @pytest.mark.parametrize("text", ["the patient was stable. " * 5_000, "a" * 100_000, "ha " * 50])
 def test_what_is_said_again_and_again_is_used_once(tokenizer: Tokenizer, text: str) -> None:
     tokens, warnings = encode_prompt(text, tokenizer)
@@ -81,10 +112,13 @@ def test_special_tokens_that_a_prompt_spells_are_text(tokenizer: Tokenizer) -> N
     assert tokenizer.decode(tokens).replace(" ", "") == SPECIAL.replace(" ", "")
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("<|>en0.")))
-def test_whatever_a_prompt_is_its_tokens_are_text(text: str) -> None:
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("<|>en0."))
+
+
+@given(TEXTS, st.lists(TEXTS))
+def test_whatever_a_prompt_is_its_tokens_are_text(text: str, keywords: list[str]) -> None:
     tokenizer = tokenizer_of("whisper-base")
-    tokens, _ = encode_prompt(text, tokenizer)
+    tokens, _ = encode_prompt(text, tokenizer, keywords)
     assert all(map(tokenizer.is_text, tokens)) and len(tokens) <= MAX_PROMPT_TOKENS
 
 

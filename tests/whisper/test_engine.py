@@ -136,6 +136,20 @@ def test_callers_of_different_task_do_not_disturb_each_other(
     )
 
 
+def test_a_caller_at_a_temperature_gets_the_same_text_beside_others(
+    transcriber: Transcriber,
+) -> None:
+    plain, drawn, _ = check_alone_and_together(
+        transcriber,
+        (read(KENNEDY), InferenceConfig()),
+        (read(KENNEDY), InferenceConfig(temperature=1.0, assisted=True)),
+        (read(AUSTEN)[: 2 * 16_000], InferenceConfig(assisted=True)),
+    )
+    assert {segment.scores.temperature for segment in drawn.segments if segment.scores} == {1.0}
+    assert drawn.tokens != plain.tokens
+    assert drawn.statistics.proposed == 0
+
+
 def test_an_assisted_caller_and_an_unassisted_one_do_not_disturb_each_other(
     transcriber: Transcriber,
 ) -> None:

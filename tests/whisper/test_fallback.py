@@ -11,6 +11,7 @@ from speech_endpoint.whisper.fallback import (
     TextQuality,
     compression_ratio,
     decide,
+    temperatures,
 )
 
 pytestmark = pytest.mark.pure
@@ -42,6 +43,16 @@ def decision(
 )
 def test_unlikely_or_repetitive_text_is_decoded_again(quality: TextQuality, needed: bool) -> None:
     assert quality.needs_fallback == needed
+
+
+@pytest.mark.parametrize(
+    ("first", "all_of_them"),
+    [(0.0, (0.0, 0.4, 0.8)), (0.2, (0.2, 0.4, 0.8)), (0.4, (0.4, 0.8)), (1.0, (1.0,))],
+)
+def test_decoding_begins_at_a_temperature_and_goes_on_to_higher_ones(
+    first: float, all_of_them: tuple[float, ...]
+) -> None:
+    assert temperatures(first) == all_of_them
 
 
 def test_what_is_likely_is_kept_even_where_silence_is_suspected() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +28,8 @@ ALIASES = {
     "min_speaker_count": "min_speakers",
 }
 KNOWN_SPEAKERS = ("known_speaker_names", "known_speaker_references")
-OWN = frozenset(InferenceConfig.model_fields) - {"response_format", "return_timestamps"}
-"""Parameters of ours, under their own names."""
-# The names of another engineer's parameters are here so that a form's lists reach them whole.
-PARAMETERS = OWN | {"languages", "keywords", "temperature"}
+PARAMETERS = frozenset(InferenceConfig.model_fields) - {"response_format", "return_timestamps"}
+"""Of ours, under their own names."""
 READ = PARAMETERS | LISTS | {
     "model", "response_format", "return_timestamps", "stream", "hotwords", "translate",
     "chunking_strategy", "vad_filter",
@@ -180,20 +177,11 @@ def _parameters(fields: Fields, task: str | None) -> dict[str, Any]:
     if task:
         parameters["task"] = task
     if languages := _parts(fields.lists.get("languages", [])):
-        if "language" in parameters:
-            raise invalid("languages", "not with language; leave one of them out")
         parameters["languages"] = languages
-    keywords = [word for word in fields.lists.get("keywords", []) if word.strip()]
-    keywords += _parts([fields.values.get("hotwords", "")])
-    if keywords:
-        parameters["keywords"] = [_keyword(word) for word in keywords]
+    hotwords = fields.values.get("hotwords", "")
+    if keywords := _parts([*fields.lists.get("keywords", []), hotwords]):
+        parameters["keywords"] = keywords
     return parameters
-
-
-def _keyword(word: str) -> str:
-    if re.search(r"[<>\r\n]", word):
-        raise invalid("keywords", f"{quoted(word)} holds <, > or a line break; leave them out")
-    return word.strip()
 
 
 def _parts(values: Sequence[str]) -> list[str]:

@@ -12,7 +12,13 @@ from starlette.responses import JSONResponse, Response
 from speech_endpoint import __version__
 from speech_endpoint.config import InferenceConfig
 from speech_endpoint.output.openai_shapes import DiarizationJson, DiarizedJson, Json, VerboseJson
-from speech_endpoint.server.openai.fields import FORMATS, GRANULARITIES, INCLUDES, OWN
+from speech_endpoint.server.openai.fields import (
+    FORMATS,
+    GRANULARITIES,
+    INCLUDES,
+    LISTS,
+    PARAMETERS,
+)
 from speech_endpoint.server.settings import ServerSettings
 
 Schema = dict[str, Any]
@@ -99,14 +105,13 @@ def _any_json() -> Schema:
 
 def _form(formats: Sequence[str]) -> Schema:
     own = InferenceConfig.model_json_schema()["properties"]
-    properties: Schema = {name: own[name] for name in sorted(OWN & own.keys())}
+    properties: Schema = {name: own[name] for name in sorted(PARAMETERS - LISTS)}
     properties |= {
         "file": {"type": "string", "format": "binary"},
         "model": {"type": "string", "description": "Any name is served by what is loaded."},
         "languages[]": STRINGS,
         "keywords[]": STRINGS,
         "response_format": {"type": "string", "enum": list(formats), "default": "json"},
-        "temperature": {"type": "number", "minimum": 0, "maximum": 1, "default": 0},
         "timestamp_granularities[]": _list_of(GRANULARITIES),
         "include[]": _list_of(INCLUDES),
         "stream": {"type": "boolean", "default": False},
