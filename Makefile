@@ -23,8 +23,9 @@ BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-
 demo: $(BUILT)
 	$(PYTHON) tools/demo.py
 
+# Two workers, of one thread each; a file's tests share its models.
 test: $(BUILT)
-	$(PYTHON) -m pytest
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist loadfile $(ARGS)
 
 # Seconds: what needs no model and no recording.
 pure: $(INSTALLED)
