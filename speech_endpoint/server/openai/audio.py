@@ -132,6 +132,8 @@ def _json_answer(transcript: Transcript, options: AudioOptions) -> dict[str, Any
         answer = dict(openai.to_diarized_json(transcript, words=words))
     else:
         answer = dict(openai.to_json(transcript, logprobs="logprobs" in options.include))
+        if options.timed:
+            answer |= openai.times(transcript, options.granularities)
     if extras := options.include & {"speakers", "timings"}:
         config = options.config.model_copy(update={"return_timestamps": "word" if words else True})
         ours = to_host_json(transcript, config)
