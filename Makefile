@@ -1,5 +1,5 @@
-# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | bench | bench-gpu |
-#   accuracy | fuzz | canary | audit
+# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | conformance | bench |
+#   bench-gpu | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -9,11 +9,14 @@ COMPAT_INSTALLED := .venv-compat/.installed
 SERVER_PYTHON := .venv-server/bin/python
 SERVER_INSTALLED := .venv-server/.installed
 SERVER_TEST_INSTALLED := .venv-server/.test-installed
+CONFORMANCE_PYTHON := .venv-conformance/bin/python
+CONFORMANCE_INSTALLED := .venv-conformance/.installed
+CONFORMANCE_NODE := tools/conformance/node
 AUDIT_INSTALLED := .venv-audit/.installed
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test serve server-test bench bench-gpu accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test serve server-test conformance bench bench-gpu accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -50,6 +53,10 @@ serve: $(INSTALLED) $(SERVER_INSTALLED)
 
 server-test: $(BUILT) $(SERVER_TEST_INSTALLED)
 	$(SERVER_PYTHON) -m pytest tests/server $(ARGS)
+
+# docs/conformance.md. make conformance URL=http://127.0.0.1:8000 ARGS="--key a-secret"
+conformance: $(CONFORMANCE_INSTALLED)
+	$(CONFORMANCE_PYTHON) -W ignore -m tools.conformance $(or $(URL),$(error URL= is missing)) $(ARGS)
 
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
@@ -111,6 +118,13 @@ $(SERVER_INSTALLED): requirements-server.txt | $(INSTALLED)
 
 $(SERVER_TEST_INSTALLED): pyproject.toml $(SERVER_INSTALLED)
 	$(PIP) --python $(SERVER_PYTHON) install --group server-test
+	touch $@
+
+# Where there is no npm, the rows of its clients are not run.
+$(CONFORMANCE_INSTALLED): pyproject.toml $(CONFORMANCE_NODE)/package-lock.json | $(INSTALLED)
+	test -x $(CONFORMANCE_PYTHON) || $(PYTHON) -m venv --without-pip .venv-conformance
+	$(PIP) --python $(CONFORMANCE_PYTHON) install --group conformance
+	if command -v npm >/dev/null; then npm ci --no-audit --no-fund --prefix $(CONFORMANCE_NODE); fi
 	touch $@
 
 $(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)
