@@ -55,7 +55,7 @@ def srt_answer(answer: Any) -> None:
 
 def verbose_answer(answer: Any) -> None:
     expect(type(answer["duration"]) in (int, float), f"duration {answer['duration']!r}")
-    expect(answer["segments"] and answer["words"], "no segments, or no words")
+    expect(answer.get("segments") and answer.get("words"), "no segments, or no words")
 
 
 def stream_events(events: Any) -> None:
