@@ -1,5 +1,5 @@
-# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | page-test | bench |
-#   bench-gpu | accuracy | fuzz | canary | audit
+# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | page-test | conformance |
+#   bench | bench-gpu | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -9,6 +9,9 @@ COMPAT_INSTALLED := .venv-compat/.installed
 SERVER_PYTHON := .venv-server/bin/python
 SERVER_INSTALLED := .venv-server/.installed
 SERVER_TEST_INSTALLED := .venv-server/.test-installed
+CONFORMANCE_PYTHON := .venv-conformance/bin/python
+CONFORMANCE_INSTALLED := .venv-conformance/.installed
+CONFORMANCE_NODE := tools/conformance/node
 AUDIT_INSTALLED := .venv-audit/.installed
 PAGE_PYTHON := .venv-page/bin/python
 PAGE_INSTALLED := .venv-page/.installed
@@ -16,7 +19,7 @@ PAGE_TOOLS := tests/page/node_modules/.package-lock.json
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test serve server-test page-test bench bench-gpu accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test serve server-test page-test conformance bench bench-gpu accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -63,6 +66,10 @@ page-test: $(PAGE_INSTALLED) $(PAGE_TOOLS)
 	tests/page/node_modules/.bin/tsc -p tests/page
 	node --test tests/page/*.test.mjs
 	$(PAGE_PYTHON) -m pytest tests/page
+
+# docs/conformance.md. make conformance URL=http://127.0.0.1:8000 ARGS="--key a-secret"
+conformance: $(CONFORMANCE_INSTALLED)
+	$(CONFORMANCE_PYTHON) -W ignore -m tools.conformance $(or $(URL),$(error URL= is missing)) $(ARGS)
 
 # docs/performance.md says what these measure. ARGS="--help" lists what can be chosen.
 bench: $(BUILT) $(BENCH_INSTALLED)
@@ -136,6 +143,13 @@ $(PAGE_INSTALLED): pyproject.toml | $(INSTALLED)
 
 $(PAGE_TOOLS): tests/page/package-lock.json
 	cd tests/page && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
+
+# Where there is no npm, the rows of its clients are not run.
+$(CONFORMANCE_INSTALLED): pyproject.toml $(CONFORMANCE_NODE)/package-lock.json | $(INSTALLED)
+	test -x $(CONFORMANCE_PYTHON) || $(PYTHON) -m venv --without-pip .venv-conformance
+	$(PIP) --python $(CONFORMANCE_PYTHON) install --group conformance
+	if command -v npm >/dev/null; then npm ci --no-audit --no-fund --prefix $(CONFORMANCE_NODE); fi
 	touch $@
 
 $(COMPAT_INSTALLED): pyproject.toml | $(INSTALLED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from speech_endpoint.languages import language_name
 from speech_endpoint.output.openai_shapes import (
@@ -64,6 +65,15 @@ def to_verbose_json(
     if "word" in granularities:
         answer["words"] = verbose_words(transcript.words)
     return answer
+
+
+def times(transcript: Transcript, granularities: Iterable[str]) -> dict[str, Any]:
+    """What `verbose_json` has of times: segments, words, or both.
+
+    For `json`: SubtitleEdit asks for it with granularities, and makes its subtitles of these.
+    """
+    verbose = to_verbose_json(transcript, "transcribe", granularities)
+    return {name: value for name, value in verbose.items() if name in ("segments", "words")}
 
 
 def to_diarized_json(transcript: Transcript, *, words: bool = False) -> DiarizedJson:

@@ -32,18 +32,6 @@ class TokenLogprob(TypedDict):
     bytes: list[int]
 
 
-class Json(TypedDict):
-    """The answer in `json`."""
-
-    text: str
-    usage: Usage
-    languages: list[LanguageCode]
-    logprobs: NotRequired[list[TokenLogprob]]
-    warnings: NotRequired[list[str]]
-    speakers: NotRequired[list[dict[str, Any]]]
-    timings: NotRequired[dict[str, float]]
-
-
 class VerboseWord(TypedDict):
     """A word of `verbose_json`; `probability` and `speaker` are ours."""
 
@@ -68,6 +56,20 @@ class VerboseSegment(TypedDict):
     compression_ratio: float
     no_speech_prob: float
     speaker: NotRequired[str]
+
+
+class Json(TypedDict):
+    """The answer in `json`; segments and words for who asks for their times."""
+
+    text: str
+    usage: Usage
+    languages: list[LanguageCode]
+    segments: NotRequired[list[VerboseSegment]]
+    words: NotRequired[list[VerboseWord]]
+    logprobs: NotRequired[list[TokenLogprob]]
+    warnings: NotRequired[list[str]]
+    speakers: NotRequired[list[dict[str, Any]]]
+    timings: NotRequired[dict[str, float]]
 
 
 class VerboseJson(TypedDict):

@@ -132,6 +132,8 @@ def _json_answer(transcript: Transcript, options: AudioOptions) -> dict[str, Any
         answer = dict(openai.to_diarized_json(transcript, words=words))
     else:
         answer = dict(openai.to_json(transcript, logprobs="logprobs" in options.include))
+        if options.timed:
+            answer |= openai.times(transcript, options.granularities)
     answer |= extras(transcript, options)
     return _with_warnings(answer, transcript.warnings)
 

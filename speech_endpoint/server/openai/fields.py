@@ -48,6 +48,8 @@ class AudioOptions:
     config: InferenceConfig
     response_format: str = "json"
     granularities: frozenset[str] = frozenset({"segment"})
+    timed: bool = False
+    """Whether times were asked for by name, so that `json` has them, too."""
     include: frozenset[str] = frozenset()
     stream: bool = False
     letters: bool = True
@@ -150,6 +152,7 @@ def read_options(
         config,
         response_format,
         granularities,
+        "timestamp_granularities" in fields.lists,
         include,
         stream,
         letters,

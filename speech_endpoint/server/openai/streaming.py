@@ -112,6 +112,8 @@ class EventWriter:
             done["segments"] = segments
         elif "logprobs" in self.options.include:
             done["logprobs"] = openai.word_logprobs(transcript.words)
+        if self.options.response_format == "json" and self.options.timed:
+            done |= openai.times(named, self.options.granularities)
         done |= extras(named, self.options)
         if transcript.warnings:
             done["warnings"] = list(transcript.warnings)

@@ -100,6 +100,14 @@ def test_a20_subtitle_edit_reads_json_and_verbose_json() -> None:
         assert as_subtitle_edit_reads(stream(ScriptedService(*EVENTS), **fields)) == TEXT
 
 
+def test_json_has_times_in_done_for_who_asks_for_them_as_subtitle_edit_does() -> None:
+    timed = {"timestamp_granularities[]": ["segment", "word"]}
+    done = events(stream(ScriptedService(*EVENTS), **timed))[-1]
+    assert [(each["id"], each["start"]) for each in done["segments"]] == [(0, 0.0), (1, 2.0)]
+    assert len(done["words"]) == 4
+    assert set(events(stream(ScriptedService(*EVENTS)))[-1]) == {"type", "text"}
+
+
 def test_verbose_streams_have_segments_in_order_and_everything_in_done() -> None:
     parsed = events(stream(ScriptedService(*EVENTS), **VERBOSE))
     segments = [each for each in parsed if each["type"] == "transcript.text.segment"]
