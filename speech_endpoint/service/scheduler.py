@@ -23,6 +23,9 @@ DIARIZATION_SHARE = 0.3
 # It may be so far behind its share, and not further: what it did not need, it cannot save up.
 MAX_CREDIT_S = 1.0
 MAX_FAILED_STEPS = 3
+# While windows are decoded, encoding those of long files gets so much: their first text comes
+# sooner, and nobody's next token waits for the encoding of many windows of others.
+LONG_SHARE = 0.4
 
 Result = TypeVar("Result")
 
@@ -80,7 +83,7 @@ class Scheduler:
             n_slots,
             transcriber.draft,
             transcriber.draft_policy,
-            admissions_per_step=1,
+            long_share=LONG_SHARE,
         )
         self._works: dict[Caller, Work] = {}
         self._opening: deque[tuple[Work, Units[list[DecodeRequest]]]] = deque()

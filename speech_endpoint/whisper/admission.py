@@ -43,19 +43,24 @@ class WaitingWindows:
         """Forget all."""
         self._waiting.clear()
 
-    def take(self, n_free: int, n_slots: int, held: Counter[Caller]) -> list[DecodeRequest]:
+    def take(
+        self, n_free: int, n_slots: int, held: Counter[Caller], *, only_short: bool = False
+    ) -> list[DecodeRequest]:
         """The next windows to be decoded, which wait no longer.
 
         Args:
             n_free: slots that are free.
             n_slots: of the engine.
             held: how many slots each caller has.
+            only_short: pass over callers who have many windows.
 
         Returns:
             Windows of one group, as many as its caller's turn allows; none where all who wait hold
             as many slots as they may. The caller then goes to the end.
         """
         for caller in self._waiting:
+            if only_short and not caller.is_short:
+                continue
             n = min(n_free, self._quantum(caller), self._limit(caller, n_slots) - held[caller])
             if n > 0:
                 return self._pop(caller, n)

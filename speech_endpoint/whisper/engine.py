@@ -8,6 +8,7 @@ al., "Orca: A Distributed Serving System for Transformer-Based Generative Models
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 
 import torch
@@ -45,7 +46,7 @@ class Engine:
         n_slots: int,
         draft: DraftModel | None = None,
         draft_policy: DraftPolicy = DEFAULT_DRAFT_POLICY,
-        admissions_per_step: int | None = None,
+        long_share: float | None = None,
     ) -> None:
         """
         Args:
@@ -53,12 +54,14 @@ class Engine:
             n_slots: windows decoded together; fewer where memory is short.
             draft: drafts for the groups that wish it.
             draft_policy: how to find out whether drafting pays.
-            admissions_per_step: how often, in one step, slots are filled; None: until none is free
-                or nobody waits, which takes the fewest steps. One: nobody's next token waits for
-                the encoding of many windows of others.
+            long_share: of the time, what goes into encoding windows of callers who have many, while
+                any window is decoded; windows are then admitted one by one, one a step. None:
+                slots are filled at once, which takes the fewest steps.
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
-        self.admissions_per_step = admissions_per_step
+        self.long_share = long_share
+        self._long_debt_s = 0.0
+        """What encoding for callers of many windows has had beyond its share."""
         self.max_slots = self._n_slots = n_slots
         self._batch: Batch | None = None
         self._waiting = WaitingWindows()
@@ -152,18 +155,28 @@ class Engine:
     def _step(self) -> None:
         if self._batch is None:
             self._batch = self._new_batch()
-        n_admissions = 0
-        while self._batch.n_free and n_admissions != self.admissions_per_step:
+        while self._batch.n_free:
             requests = self._next_requests(self._batch.n_free)
             if not requests:
                 break
-            n_admissions += 1
+            started = time.perf_counter()
             for window in self._batch.admit(requests):
                 self._finish(window)
+            if self.long_share is not None:
+                if not requests[0].group.caller.is_short:
+                    self._long_debt_s += time.perf_counter() - started
+                break
         if self._batch.sequences:
+            started = time.perf_counter()
             self._batch.advance()
             for result in self._batch.finished():
                 self._finish(result)
+            self._pay_debt(time.perf_counter() - started)
+
+    def _pay_debt(self, step_s: float) -> None:
+        if self.long_share is not None:
+            earned_s = step_s * self.long_share / (1 - self.long_share)
+            self._long_debt_s = max(0.0, self._long_debt_s - earned_s)
 
     def _new_batch(self) -> Batch:
         """A batch of as many slots as there is memory for."""
@@ -178,7 +191,10 @@ class Engine:
 
     def _next_requests(self, n_free: int) -> list[DecodeRequest]:
         held = Counter(request.group.caller for request in self._decoding.values())
-        requests = self._waiting.take(n_free, self._n_slots, held)
+        only_short = bool(self._long_debt_s and self._decoding)
+        if self.long_share is not None:
+            n_free = 1
+        requests = self._waiting.take(n_free, self._n_slots, held, only_short=only_short)
         self._decoding.update((id(request), request) for request in requests)
         return requests
 

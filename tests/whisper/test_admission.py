@@ -56,6 +56,14 @@ def test_a_long_request_leaves_slots_while_others_wait() -> None:
     assert len(waiting.take(2, 8, Counter({long: 6}))) == 2
 
 
+def test_a_long_request_is_passed_over_for_a_time() -> None:
+    waiting, long, short = WaitingWindows(), Caller(), Caller(is_short=True)
+    _wait(waiting, long, 3)
+    assert waiting.take(4, 8, Counter(), only_short=True) == []
+    _wait(waiting, short, 1)
+    assert [r.group.caller for r in waiting.take(4, 8, Counter(), only_short=True)] == [short]
+
+
 def test_nobody_holds_more_slots_than_it_asks_for() -> None:
     waiting, modest = WaitingWindows(), Caller(max_slots=2)
     _wait(waiting, modest, 5)
