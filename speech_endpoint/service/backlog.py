@@ -14,6 +14,7 @@ LONGEST_RETRY_S = 120.0
 """Beyond it, clients give up instead of waiting."""
 # Before a file is decoded nobody knows how long it is; half a minute of speech a MB is usual.
 GUESSED_BYTES_PER_S = 16_000
+WINDOW_S = 30.0
 MIN_SPEED = 0.05
 
 
@@ -53,20 +54,30 @@ class Backlog:
         with self._lock:
             return max(MIN_SPEED, self._done_s / self._work_s) if self._work_s else MIN_SPEED
 
-    @property
-    def wait_s(self) -> float:
-        """Until all that waits now is done."""
-        return self.queued_s / self.speed
+    def wait_s(self, payload_bytes: int = 0) -> float:
+        """How much later a newcomer is done for the others: callers take turns, so that of each
+        other one no more is done meanwhile than of the newcomer.
 
-    def check(self) -> None:
+        Args:
+            payload_bytes: of the newcomer; what is short at least counts as a window.
         """
+        own_s = max(WINDOW_S, payload_bytes / GUESSED_BYTES_PER_S)
+        with self._lock:
+            before_s = sum(min(left_s, own_s) for left_s in self._left_s.values())
+        return before_s / self.speed
+
+    def check(self, payload_bytes: int = 0) -> None:
+        """
+        Args:
+            payload_bytes: of the newcomer, where it is known.
+
         Raises:
             Overloaded: one more would have to wait too long, or there are too many. Whoever finds
                 nobody waiting is admitted, however long it takes.
         """
         with self._lock:
             n_jobs = len(self._left_s)
-        wait_s, limits = self.wait_s, self.limits
+        wait_s, limits = self.wait_s(payload_bytes), self.limits
         if n_jobs and wait_s > limits.max_wait_s:
             raise Overloaded(
                 f"the estimated wait is {wait_s:.0f} s, the longest allowed {limits.max_wait_s:g}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -55,9 +56,11 @@ class DecodingStage:
         self._start_next()
 
     def release(self, handle: Handle) -> None:
-        """A job holds no audio any more."""
+        """A job holds no audio any more, and wants none."""
         with self._lock:
             self._held_bytes.pop(handle, None)
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(handle)
         self._start_next()
 
     def close(self) -> None:
@@ -87,12 +90,11 @@ class DecodingStage:
         started = time.perf_counter()
         try:
             audio = self._pipeline.decode(handle.request)
+            with self._lock:
+                if handle in self._held_bytes:
+                    self._held_bytes[handle] = audio.channels.nbytes
+            self._on_decoded(handle, audio, time.perf_counter() - started)
         except Exception as error:
             self.release(handle)
             self._on_failed(handle, error)
-            return
-        with self._lock:
-            if handle in self._held_bytes:
-                self._held_bytes[handle] = audio.channels.nbytes
         self._start_next()
-        self._on_decoded(handle, audio, time.perf_counter() - started)

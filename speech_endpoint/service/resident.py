@@ -63,7 +63,7 @@ class ResidentService:
         self._detail = "loading models"
         self._beat_s = time.monotonic()
         self._handles: set[Handle] = set()
-        """Jobs that are not over; of the caller's loop."""
+        """Jobs that are not over. Other threads may take one out: iterate a copy."""
         self._works: dict[Handle, Work] = {}
         """Of the engine's thread."""
         self._pipeline: SpeechPipeline | None = None
@@ -77,23 +77,31 @@ class ResidentService:
 
     def admit(self) -> None:
         """As `Service.admit`."""
+        self._check_stage()
+        self._backlog.check()
+
+    def _check_stage(self) -> None:
         if self._stage == "draining":
             raise Unavailable("the server is about to end", DRAINING_RETRY_S, "draining")
         if self._stage != "ready":
             raise Unavailable(f"not ready: {self._stage}", LOADING_RETRY_S, "loading")
-        self._backlog.check()
 
     def submit(self, request: Request, request_id: str) -> Handle:
         """As `Service.submit`."""
-        self.admit()
+        payload_bytes = len(request.inputs)
+        self._check_stage()
+        self._backlog.check(payload_bytes)
         assert self._pipeline is not None and self._decoding is not None
         self._pipeline.check(request.config)
         handle = Handle(request, request_id, self._on_over)
-        wait_s = self._backlog.wait_s
+        wait_s = self._backlog.wait_s(payload_bytes)
         self._handles.add(handle)
-        self._backlog.add(handle, len(request.inputs))
+        self._backlog.add(handle, payload_bytes)
         handle.emit(Progress(0.0, None, wait_s))
         self._decoding.add(handle)
+        if self._stage == "failed":
+            # It has failed since the check above, and may not have seen this one.
+            handle.emit(Failed(EngineBroken(self._detail)))
         return handle
 
     def status(self) -> ServiceStatus:
@@ -107,7 +115,7 @@ class ResidentService:
             jobs_running=n_running,
             jobs_waiting=max(0, len(self._handles) - n_running),
             queued_audio_s=self._backlog.queued_s,
-            estimated_wait_s=self._backlog.wait_s,
+            estimated_wait_s=self._backlog.wait_s(),
             batch_rows=engine.n_decoding if engine else 0,
             batch_slots=engine.n_slots if engine else self.limits.max_slots,
         )
@@ -115,7 +123,7 @@ class ResidentService:
     async def drain(self, deadline_s: float) -> None:
         """Take on nothing new; wait until what runs is done, and fail what is not in time."""
         self._stage, self._detail = "draining", "about to end"
-        waiting = [asyncio.ensure_future(handle.finished.wait()) for handle in self._handles]
+        waiting = [asyncio.ensure_future(handle.finished.wait()) for handle in list(self._handles)]
         if waiting:
             _, late = await asyncio.wait(waiting, timeout=deadline_s)
             for task in late:
@@ -160,8 +168,10 @@ class ResidentService:
                 if scheduler.busy:
                     scheduler.turn()
                     self._beat_s = time.monotonic()
-        except EngineBroken as error:
-            self._stage, self._detail = "failed", str(error)
+        except Exception as error:
+            # Nobody must wait for a thread that has ended.
+            logger.exception("the engine has failed")
+            self._stage, self._detail = "failed", f"the engine has failed ({type(error).__name__})"
             for handle in list(self._handles):
                 handle.emit(Failed(error))
 
@@ -184,7 +194,9 @@ class ResidentService:
 
     def _take_messages(self, *, wait: bool) -> None:
         if wait:
-            self._inbox.get()()
+            message = self._inbox.get()
+            self._beat_s = time.monotonic()
+            message()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._inbox.get_nowait()()

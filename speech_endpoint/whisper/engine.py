@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+import weakref
 from collections import Counter
 
 import torch
@@ -55,13 +56,16 @@ class Engine:
             draft: drafts for the groups that wish it.
             draft_policy: how to find out whether drafting pays.
             long_share: of the time, what goes into encoding windows of callers who have many, while
-                any window is decoded; windows are then admitted one by one, one a step. None:
-                slots are filled at once, which takes the fewest steps.
+                windows are decoded of somebody who has few, or has had no text yet; windows are
+                then admitted one by one, one a step. None: slots are filled at once, which takes
+                the fewest steps.
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
         self.long_share = long_share
         self._long_debt_s = 0.0
         """What encoding for callers of many windows has had beyond its share."""
+        self._begun = weakref.WeakSet[Caller]()
+        """Callers a window of whom is done."""
         self.max_slots = self._n_slots = n_slots
         self._batch: Batch | None = None
         self._waiting = WaitingWindows()
@@ -191,13 +195,19 @@ class Engine:
 
     def _next_requests(self, n_free: int) -> list[DecodeRequest]:
         held = Counter(request.group.caller for request in self._decoding.values())
-        only_short = bool(self._long_debt_s and self._decoding)
+        only_short = self._long_debt_s > 0 and self._is_anybody_in_a_hurry()
         if self.long_share is not None:
             n_free = 1
         requests = self._waiting.take(n_free, self._n_slots, held, only_short=only_short)
         self._decoding.update((id(request), request) for request in requests)
         return requests
 
+    def _is_anybody_in_a_hurry(self) -> bool:
+        """Whether windows are decoded of somebody who has few, or has had no text yet."""
+        callers = {request.group.caller for request in self._decoding.values()}
+        return any(caller.is_short or caller not in self._begun for caller in callers)
+
     def _finish(self, result: DecodeResult | MultilingualWindow) -> None:
         del self._decoding[id(result.request)]
+        self._begun.add(result.request.group.caller)
         self._done.append(result)
