@@ -10,6 +10,7 @@ metrics hold words of a transcript, a key or a file's name.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import re
 import sys
@@ -67,7 +68,9 @@ class Soak:
     @property
     def words(self) -> set[str]:
         """Of the transcripts: long enough to be nobody else's."""
-        return {word for text in self._expected for word in re.findall(r"[A-Za-z]{7,}", text)}
+        plain = zip(self._cases, self._expected, strict=True)
+        texts = [json.loads(answer)["text"] for (_, wish), answer in plain if not wish]
+        return {word for text in texts for word in re.findall(r"[A-Za-z]{6,}", text)}
 
     def one(self) -> None:
         """One request of a kind drawn by its share."""
