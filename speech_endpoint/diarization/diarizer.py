@@ -17,17 +17,17 @@ import torch
 
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.diarization.limits import SpeakerLimits
-from speech_endpoint.diarization.units import Units, finish
 from speech_endpoint.environment import (
     provide_home,
     provide_temporary_directory,
     refuse_telemetry,
 )
 from speech_endpoint.errors import ModelUnavailable
-from speech_endpoint.hardware import pick_device, release_memory
+from speech_endpoint.hardware import pick_device, prepare_device, release_memory
 from speech_endpoint.hub import display_name
 from speech_endpoint.memory import is_out_of_memory
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Waveform
+from speech_endpoint.units import Units, finish
 
 logger = logging.getLogger(__name__)
 
@@ -82,10 +82,9 @@ class Diarizer:
         self._lock = threading.Lock()
         self._pipeline = _load(model, token)
         self._device = pick_device(device)
+        # pyannote would turn TF32 off at every call, with a warning, beside whatever else computes.
+        prepare_device(self._device)
         self._pipeline.to(self._device)
-        if self._device.type == "cuda":
-            # pyannote would do so at every call, with a warning, beside whatever else computes.
-            torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, repository: str) -> Diarizer | None:

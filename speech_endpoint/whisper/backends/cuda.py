@@ -58,11 +58,6 @@ class CudaBackend(Backend):
 
     warms_up = True
 
-    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
-        super().__init__(device, dtype)
-        # Partial sums of a product that is split stay float32.
-        torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
-
     def free_bytes(self) -> int:
         free, _ = torch.cuda.mem_get_info(self.device)
         # Of what PyTorch has taken from the device, it gives out again what no tensor uses.
