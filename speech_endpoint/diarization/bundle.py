@@ -43,9 +43,10 @@ from speech_endpoint.diarization.reconstruction import (
 )
 from speech_endpoint.diarization.segmentation import FavourOverlap, SharedFrontEndPyanNet
 from speech_endpoint.diarization.turns import drop_islands, fill_pauses, within
-from speech_endpoint.diarization.units import Units, map_in_units
+from speech_endpoint.diarization.units import map_in_units
 from speech_endpoint.hardware import balanced_batch_size, half_precision
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
+from speech_endpoint.units import Units
 
 HOP_S = 1.0
 """From the start of one chunk to the start of the next."""
@@ -96,13 +97,7 @@ class BundledDiarization:
     def diarize(
         self, waveform: Waveform, limits: SpeakerLimits, fewer: int = 1
     ) -> Units[Diarization]:
-        """Find who speaks when.
-
-        Args:
-            waveform: (samples,), mono, 16 kHz.
-            limits: of the number of speakers.
-            fewer: batches are of so many times fewer chunks than otherwise.
-        """
+        """As in `DiarizationPipeline`."""
         tracks, embeddings = yield from self._local_speakers(waveform, fewer)
         count = count_speakers(tracks, self._grid)
         if not count.any():

@@ -20,7 +20,8 @@ from torch.nn.functional import cosine_similarity
 
 from speech_endpoint.diarization.campplus import mean_and_deviation
 from speech_endpoint.diarization.chunks import centred
-from speech_endpoint.diarization.units import Units, map_in_units
+from speech_endpoint.diarization.units import map_in_units
+from speech_endpoint.units import Units
 
 # A local speaker is cut where both sides are less similar than this. From 0.42 to 0.5 the words of
 # the conversations are given alike; below, readers who resemble each other are not told apart.

@@ -20,9 +20,10 @@ from speech_endpoint.diarization.campplus import (
 )
 from speech_endpoint.diarization.chunks import centred
 from speech_endpoint.diarization.filter_bank import HOP_SAMPLES, LENGTH_SAMPLES, FilterBank
-from speech_endpoint.diarization.units import Units, finish, map_in_units
+from speech_endpoint.diarization.units import map_in_units
 from speech_endpoint.hardware import balanced_batch_size, half_precision
 from speech_endpoint.transcript import Waveform
+from speech_endpoint.units import Units, finish
 
 # The network's frames; it halves the rate of the filter banks.
 FRAMES_PER_S = 50

@@ -9,9 +9,7 @@ from typing import TypeVar
 import torch
 
 from speech_endpoint.hardware import map_on_threads
-from speech_endpoint.units import Units, finish
-
-__all__ = ["Units", "finish", "map_in_units"]
+from speech_endpoint.units import Units
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

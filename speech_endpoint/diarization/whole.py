@@ -18,8 +18,8 @@ from speech_endpoint.diarization.confidence import LocalSpeakers
 from speech_endpoint.diarization.limits import SpeakerLimits
 from speech_endpoint.diarization.pipeline import FastSpeakerDiarization
 from speech_endpoint.diarization.turns import drop_islands, fill_pauses, make_exclusive, within
-from speech_endpoint.diarization.units import Units
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
+from speech_endpoint.units import Units
 
 # For pipelines that come with the batch size 1.
 BATCH_SIZE = 32
@@ -46,13 +46,7 @@ class WholeDiarization:
     def diarize(
         self, waveform: Waveform, limits: SpeakerLimits, fewer: int = 1
     ) -> Units[Diarization]:
-        """Find who speaks when, all in one unit.
-
-        Args:
-            waveform: (samples,), mono, 16 kHz.
-            limits: of the number of speakers.
-            fewer: batches are of so many times fewer chunks than otherwise.
-        """
+        """As in `DiarizationPipeline`, all in one unit."""
         named = {
             "num_speakers": limits.exact,
             "min_speakers": limits.at_least,

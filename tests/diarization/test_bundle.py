@@ -8,7 +8,7 @@ from pyannote.metrics.diarization import DiarizationErrorRate
 
 from speech_endpoint.diarization.bundle import BundledDiarization
 from speech_endpoint.diarization.limits import SpeakerLimits
-from speech_endpoint.diarization.units import finish
+from speech_endpoint.units import finish
 
 
 def annotation(pipeline: BundledDiarization, waveform: np.ndarray) -> Annotation:

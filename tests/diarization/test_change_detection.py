@@ -15,7 +15,7 @@ from speech_endpoint.diarization.change_detection import (
     detect_changes,
     split_at_changes,
 )
-from speech_endpoint.diarization.units import finish
+from speech_endpoint.units import finish
 
 pytestmark = pytest.mark.pure
 

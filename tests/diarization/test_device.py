@@ -10,8 +10,8 @@ from torch._subclasses import FakeTensor, FakeTensorMode
 
 from speech_endpoint.diarization.bundle import BundledDiarization
 from speech_endpoint.diarization.limits import SpeakerLimits
-from speech_endpoint.diarization.units import finish
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.units import finish
 
 GPU = torch.device("cuda")
 

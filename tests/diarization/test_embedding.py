@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from speech_endpoint.diarization.embedding import FRAMES_PER_S, MIN_SAMPLES, SpeakerEmbedder
-from speech_endpoint.diarization.units import finish
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.units import finish
 
 
 @pytest.fixture(scope="module")

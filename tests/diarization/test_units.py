@@ -7,7 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_endpoint.diarization.units import finish, map_in_units
+from speech_endpoint.diarization.units import map_in_units
+from speech_endpoint.units import finish
 
 pytestmark = pytest.mark.pure
 
