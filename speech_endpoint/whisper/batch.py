@@ -78,21 +78,26 @@ class Batch:
         if self.speculation:
             proposal = self.speculation.propose(self.sequences)
         started = time.perf_counter()
-        n_positions = max(sequence.n_positions for sequence in self.sequences)
         if proposal.length or any(sequence.sampler for sequence in self.sequences):
+            # What was issued before lengthens the texts, and so what the next step looks at.
             self._write(self.stepper.drain())
-            accepted = self._write(
-                self.direct.advance_drafted(self.sequences, n_positions, proposal.drafts)
+            report = self.direct.advance_drafted(
+                self.sequences, self._n_positions(), proposal.drafts
             )
+            accepted = self._write(report)
         else:
-            accepted = self._write(self._issue(n_positions))
+            accepted = self._write(self._issue())
         if self.speculation:
             step_s = time.perf_counter() - started
             self.speculation.record(proposal, *accepted, step_s)
 
-    def _issue(self, n_positions: int) -> Report | None:
+    def _n_positions(self) -> int:
+        """Of the longest text."""
+        return max(sequence.n_positions for sequence in self.sequences)
+
+    def _issue(self) -> Report | None:
         try:
-            return self.stepper.advance(self.sequences, n_positions)
+            return self.stepper.advance(self.sequences, self._n_positions())
         except NotRecorded as error:
             logger.warning("steps are issued one by one: %s", error)
             report, self.stepper = self.stepper.drain(), self.direct
