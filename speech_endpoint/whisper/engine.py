@@ -56,8 +56,8 @@ class Engine:
             draft: drafts for the groups that wish it.
             draft_policy: how to find out whether drafting pays.
             long_share: of the time, what goes into encoding windows of callers who have many, while
-                windows are decoded of somebody who has few, or has had no text yet; windows are
-                then admitted one by one, one a step. None: slots are filled at once, which takes
+                windows are decoded of somebody who has few, or has had no text yet. With a share,
+                windows are admitted one a step; with None slots are filled at once, which takes
                 the fewest steps.
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
