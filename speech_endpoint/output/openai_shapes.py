@@ -58,7 +58,15 @@ class VerboseSegment(TypedDict):
     speaker: NotRequired[str]
 
 
-class Json(TypedDict):
+class Extras(TypedDict, total=False):
+    """What is ours in an answer: warnings where there are any, the others on request."""
+
+    warnings: list[str]
+    speakers: list[dict[str, Any]]
+    timings: dict[str, float]
+
+
+class Json(Extras):
     """The answer in `json`; segments and words for who asks for their times."""
 
     text: str
@@ -67,12 +75,9 @@ class Json(TypedDict):
     segments: NotRequired[list[VerboseSegment]]
     words: NotRequired[list[VerboseWord]]
     logprobs: NotRequired[list[TokenLogprob]]
-    warnings: NotRequired[list[str]]
-    speakers: NotRequired[list[dict[str, Any]]]
-    timings: NotRequired[dict[str, float]]
 
 
-class VerboseJson(TypedDict):
+class VerboseJson(Extras):
     """The answer in `verbose_json`."""
 
     task: str
@@ -82,9 +87,6 @@ class VerboseJson(TypedDict):
     segments: NotRequired[list[VerboseSegment]]
     words: NotRequired[list[VerboseWord]]
     usage: Usage
-    warnings: NotRequired[list[str]]
-    speakers: NotRequired[list[dict[str, Any]]]
-    timings: NotRequired[dict[str, float]]
 
 
 class DiarizedSegment(TypedDict):
@@ -99,7 +101,7 @@ class DiarizedSegment(TypedDict):
     words: NotRequired[list[VerboseWord]]
 
 
-class DiarizedJson(TypedDict):
+class DiarizedJson(Extras):
     """The answer in `diarized_json`; `transcript`, the text without names, is ours."""
 
     task: str
@@ -108,9 +110,6 @@ class DiarizedJson(TypedDict):
     transcript: str
     segments: list[DiarizedSegment]
     usage: Usage
-    warnings: NotRequired[list[str]]
-    speakers: NotRequired[list[dict[str, Any]]]
-    timings: NotRequired[dict[str, float]]
 
 
 class DiarizationSegment(TypedDict):
