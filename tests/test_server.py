@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import base64
-import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
-import uvicorn
 from host import load_handler, make_app
 from huggingface_hub import InferenceClient, __version__
 from paths import KENNEDY, PHONE_CALL, REPOSITORY
+from threaded_server import ThreadedServer
 
 pytestmark = pytest.mark.core
 official_client = pytest.mark.skipif(
     int(__version__.split(".")[0]) < 1,
     reason="clients before 1.0 send no content type, which the host refuses",
 )
-
-
-class Server(uvicorn.Server):
-    """Runs in a thread, and says when it listens."""
-
-    def __init__(self, app) -> None:
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        self.listening = threading.Event()
-        super().__init__(uvicorn.Config(app, log_level="warning"))
-
-    async def startup(self, sockets=None) -> None:
-        await super().startup(sockets=sockets)
-        self.listening.set()
-
-    def __enter__(self) -> Server:
-        self.thread = threading.Thread(
-            target=self.run, kwargs={"sockets": [self.socket]}, daemon=True
-        )
-        self.thread.start()
-        assert self.listening.wait(30)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.should_exit = True
-        self.thread.join(30)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +28,7 @@ def served(environment: None):
 
 @pytest.fixture(scope="module")
 def url(served) -> Iterator[str]:
-    with Server(make_app(served)) as server:
+    with ThreadedServer(make_app(served), log_level="warning") as server:
         yield server.url
 
 
@@ -84,7 +56,9 @@ def test_the_official_client_sends_parameters(url: str, audio: Path) -> None:
 
 @official_client
 def test_the_task_of_the_endpoint_does_not_matter(served, audio: Path) -> None:
-    with Server(make_app(served, task="automatic-speech-recognition")) as server:
+    with ThreadedServer(
+        make_app(served, task="automatic-speech-recognition"), log_level="warning"
+    ) as server:
         client = InferenceClient(model=server.url)
         assert (
             "Chicago"

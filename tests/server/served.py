@@ -1,14 +1,13 @@
-"""An application on a free port, in a thread; a service whose events a test decides."""
+"""The application as a test serves it; a service whose events a test decides."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 
-import uvicorn
+from threaded_server import ThreadedServer
 
 from speech_endpoint.pipeline import Request
 from speech_endpoint.service.events import Event, Failed, ServiceStatus
@@ -26,32 +25,11 @@ READY = ServiceStatus(
 )
 
 
-class Served(uvicorn.Server):
-    """Runs in a thread, and says when it listens."""
+class Served(ThreadedServer):
+    """Logs where the tests' own logging is."""
 
     def __init__(self, app) -> None:
-        self.socket = socket.socket()
-        self.socket.bind(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.listening = threading.Event()
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False))
-
-    async def startup(self, sockets=None) -> None:
-        await super().startup(sockets=sockets)
-        self.listening.set()
-
-    def __enter__(self) -> Served:
-        self.thread = threading.Thread(
-            target=self.run, kwargs={"sockets": [self.socket]}, daemon=True
-        )
-        self.thread.start()
-        assert self.listening.wait(30)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.should_exit = True
-        self.thread.join(30)
+        super().__init__(app, log_config=None, access_log=False)
 
 
 @dataclass
