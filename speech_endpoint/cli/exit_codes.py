@@ -13,7 +13,6 @@ class ExitCode(IntEnum):
 
     OK = 0
     SOME_FAILED = 1
-    USAGE = 2
     NOTHING_FOUND = 3
     NO_ENDPOINT = 4
     """Not reachable, or it refuses the key."""

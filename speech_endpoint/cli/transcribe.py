@@ -54,19 +54,41 @@ class Order:
     formats: tuple[str, ...]
 
 
-# fmt: off
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILES|FOLDER|-")
-@click.option("-o", "--output", "--output-dir", "output", type=click.Path(path_type=Path),
-              metavar="PATH", help="A folder for the outputs; - is standard output.")
-@click.option("-f", "--format", "--response-format", "--output-format", "formats", multiple=True,
-              type=click.Choice(FORMATS),
-              help=f"May be given several times.  [default: {DEFAULT_FORMAT}]")
-@click.option("--endpoint", envvar="SPEECH_ENDPOINT", metavar="URL",
-              help="Transcribe there, with the key in SPEECH_API_KEY or HF_TOKEN.")
+@click.option(
+    "-o",
+    "--output",
+    "--output-dir",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A folder for the outputs; - is standard output.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "--response-format",
+    "--output-format",
+    "formats",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help=f"May be given several times.  [default: {DEFAULT_FORMAT}]",
+)
+@click.option(
+    "--endpoint",
+    envvar="SPEECH_ENDPOINT",
+    metavar="URL",
+    help="Transcribe there, with the key in SPEECH_API_KEY or HF_TOKEN.",
+)
 @click.option("--openai", is_flag=True, help="The endpoint speaks only OpenAI's audio API.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=DEFAULT_JOBS, show_default=True,
-              help="Files in work at once.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=DEFAULT_JOBS,
+    show_default=True,
+    help="Files in work at once.",
+)
 @click.option("--glob", "pattern", metavar="PATTERN", help="Which files of a folder.")
 @click.option("-r", "--recursive", is_flag=True, help="Folders within folders, too.")
 @click.option("--again", is_flag=True, help="Transcribe what has been transcribed, too.")
@@ -83,7 +105,6 @@ def transcribe(files: tuple[str, ...], **given: Any) -> None:
 
     The models are those that the environment names: ASR_MODEL, DIARIZATION_MODEL, ….
     """
-    # fmt: on
     if given["hf_token"] is not None:
         raise click.UsageError("who can see this machine can read its command lines; set HF_TOKEN")
     parameters = given_parameters(given)
@@ -151,9 +172,7 @@ def _outputs(
     return tuple(Output.of(base, name) for name in formats)
 
 
-def _to_files(
-    tasks: Sequence[Task], order: Order, place: Place, options: Options
-) -> ExitCode:
+def _to_files(tasks: Sequence[Task], order: Order, place: Place, options: Options) -> ExitCode:
     folder = OutputFolder(order.parameters | place.identity())
     left = [task for task in tasks if options.again or not folder.is_up_to_date(task)]
     progress = _progress(tasks, options)
