@@ -71,7 +71,7 @@ def _campplus_embedding() -> Any:
     )
     from safetensors.torch import load_file
 
-    from speech_endpoint.diarization.campplus import CamPlusPlus
+    from speech_endpoint.diarization.networks.campplus import CamPlusPlus
 
     weights = DIARIZATION_MODEL / "embedding" / "model.safetensors"
     network = CamPlusPlus()

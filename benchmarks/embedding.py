@@ -17,8 +17,8 @@ import torch
 
 from benchmarks import corpus, run
 from benchmarks.systems import DIARIZATION_MODEL
-from speech_endpoint.diarization.campplus import FinalLayer
-from speech_endpoint.diarization.embedding import SpeakerEmbedder
+from speech_endpoint.diarization.networks.campplus import FinalLayer
+from speech_endpoint.diarization.networks.embedding import SpeakerEmbedder
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
 SECONDS = (1.0, 2.0, 4.0)

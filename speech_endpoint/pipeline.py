@@ -29,7 +29,7 @@ from speech_endpoint.recognition import (
 from speech_endpoint.transcript import Segment, Transcript
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.units import finish
-from speech_endpoint.whisper.sequence import DecodingStatistics
+from speech_endpoint.whisper.batching.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from speech_endpoint.whisper.batching.sequence import DecodeRequest, DecodeResult, RequestGroup
 from speech_endpoint.whisper.fallback import TextQuality
 from speech_endpoint.whisper.model.features import AUDIO_FRAMES
-from speech_endpoint.whisper.sequence import DecodeRequest, DecodeResult, RequestGroup
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 RATE_HZ, FRAME_S = 16_000, 0.02

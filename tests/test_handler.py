@@ -14,7 +14,7 @@ from paths import AUSTEN, KENNEDY, PHONE_CALL
 
 from benchmarks.signals import SIGNALS, signal
 from speech_endpoint.audio.decoding.decode import decode_audio
-from speech_endpoint.whisper.draft_length import DraftPolicy
+from speech_endpoint.whisper.batching.draft_length import DraftPolicy
 
 pytestmark = pytest.mark.core
 WORDS = {"return_timestamps": "word"}

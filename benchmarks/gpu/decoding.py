@@ -22,19 +22,19 @@ from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 from speech_endpoint.whisper.alignment import timed_words, token_times
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.backends.cuda import CudaBackend
-from speech_endpoint.whisper.checkpoint import Checkpoint
-from speech_endpoint.whisper.checkpoint.published import Sizes
-from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
-from speech_endpoint.whisper.engine import Engine
-from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import (
     DecodeOptions,
     DecodeRequest,
     DecodeResult,
     DecodingStatistics,
     RequestGroup,
 )
-from speech_endpoint.whisper.speculation import DraftModel
+from speech_endpoint.whisper.batching.speculation import DraftModel
+from speech_endpoint.whisper.checkpoint import Checkpoint
+from speech_endpoint.whisper.checkpoint.published import Sizes
+from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # An hour of this project's own recordings: windows, and tokens of each (mean, deviation).

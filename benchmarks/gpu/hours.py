@@ -21,8 +21,8 @@ from benchmarks.gpu.measure import HOUR_S, Bench
 from benchmarks.gpu.tokens import recordings
 from speech_endpoint.errors import ModelUnavailable, OutOfMemory
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
+from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.speculation import DraftModel
 
 BATCHES = {"large-v3": (24, 48), "turbo": (24, 96)}
 RATES = (0.8, 0.9, 0.7, 0.0)

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from benchmarks.gpu.decoding import noise, random_model, scripted
 from benchmarks.gpu.measure import Bench
-from speech_endpoint.whisper.engine import Engine
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import DecodeOptions, DecodeRequest, RequestGroup
 from speech_endpoint.whisper.model.cache import DecoderCache
 from speech_endpoint.whisper.model.decoder import Decoder
-from speech_endpoint.whisper.sequence import DecodeOptions, DecodeRequest, RequestGroup
 
 # (rows, tokens of each) by decoder: what decides which widths are worth drafting.
 GRIDS = {

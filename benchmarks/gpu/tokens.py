@@ -29,13 +29,13 @@ from benchmarks.gpu.measure import Bench
 from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
-from speech_endpoint.whisper import engine
 from speech_endpoint.whisper.backends.base import Backend
+from speech_endpoint.whisper.batching import engine
+from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
 from speech_endpoint.whisper.checkpoint.published import read_sizes, read_token_rules
 from speech_endpoint.whisper.checkpoint.vocabulary import read_vocabulary
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.speculation import DraftModel
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PACKED = ROOT / ".gpu"
@@ -148,10 +148,10 @@ def stepping(name: str) -> Iterator[None]:
     Raises:
         LookupError: there is none.
     """
-    module: Any = importlib.import_module("speech_endpoint.whisper.stepping")
+    module: Any = importlib.import_module("speech_endpoint.whisper.batching.stepping")
     other, holder = getattr(module, name, None), vars(engine)
     if other is None or "DirectStepper" not in holder:
-        raise LookupError(f"speech_endpoint.whisper.stepping has no {name} for the engine")
+        raise LookupError(f"speech_endpoint.whisper.batching.stepping has no {name} for the engine")
     before = holder["DirectStepper"]
     holder["DirectStepper"] = other
     try:

@@ -9,10 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from speech_endpoint.cli.endpoint_errors import EndpointError, EndpointUnreachable
 from speech_endpoint.cli.outputs import OutputFolder, Task
 from speech_endpoint.cli.progress import Progress
 from speech_endpoint.cli.recognisers import Recogniser
+from speech_endpoint.cli.remote.endpoint_errors import EndpointError, EndpointUnreachable
 from speech_endpoint.errors import InvalidRequest, OutOfMemory
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render

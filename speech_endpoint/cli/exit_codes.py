@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
-from speech_endpoint.cli.endpoint_errors import EndpointOverloaded, EndpointUnreachable
+from speech_endpoint.cli.remote.endpoint_errors import EndpointOverloaded, EndpointUnreachable
 
 
 class ExitCode(IntEnum):

@@ -210,7 +210,7 @@ def _is_bundle(directory: Path) -> bool:
 
 
 def _load_bundle(directory: Path) -> DiarizationPipeline:
-    from speech_endpoint.diarization.bundle import BundledDiarization
+    from speech_endpoint.diarization.networks.bundle import BundledDiarization
 
     return BundledDiarization(directory)
 

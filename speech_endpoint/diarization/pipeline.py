@@ -19,9 +19,13 @@ from pyannote.core import SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 from torch.nn.functional import pad
 
-from speech_endpoint.diarization.chunks import SECTION_CHUNKS, count_chunks, unfold_sections
 from speech_endpoint.diarization.local_tracks import clean_segmentations
-from speech_endpoint.diarization.segmentation import SharedFrontEndPyanNet
+from speech_endpoint.diarization.networks.chunks import (
+    SECTION_CHUNKS,
+    count_chunks,
+    unfold_sections,
+)
+from speech_endpoint.diarization.networks.segmentation import SharedFrontEndPyanNet
 from speech_endpoint.hardware import balanced_batch_size, half_precision, map_on_threads
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 

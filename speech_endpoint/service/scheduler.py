@@ -15,8 +15,13 @@ from speech_endpoint.pipeline import SpeechPipeline
 from speech_endpoint.service.backlog import Backlog
 from speech_endpoint.service.work import Work
 from speech_endpoint.units import Units
-from speech_endpoint.whisper.engine import Engine
-from speech_endpoint.whisper.sequence import Caller, DecodeRequest, DecodeResult, MultilingualWindow
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import (
+    Caller,
+    DecodeRequest,
+    DecodeResult,
+    MultilingualWindow,
+)
 
 # While windows are decoded, diarization gets so much of the thread's time.
 DIARIZATION_SHARE = 0.3

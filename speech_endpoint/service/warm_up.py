@@ -9,8 +9,8 @@ import numpy as np
 from speech_endpoint.pipeline import SpeechPipeline
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 from speech_endpoint.units import finish
-from speech_endpoint.whisper.engine import Engine
-from speech_endpoint.whisper.sequence import DecodeOptions, DecodeRequest, RequestGroup
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import DecodeOptions, DecodeRequest, RequestGroup
 
 DURATION_S = 3.0
 WINDOW_S = 30.0

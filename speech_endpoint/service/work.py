@@ -15,7 +15,7 @@ from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment
 from speech_endpoint.transcription.recording import RecordingDecoder
 from speech_endpoint.transcription.transcriber import Transcription
 from speech_endpoint.units import Units
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeRequest,
     DecodeResult,

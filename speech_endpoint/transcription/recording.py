@@ -18,13 +18,13 @@ from speech_endpoint.transcription.guesses import without_guesses
 from speech_endpoint.transcription.prompt import echoes_prompt
 from speech_endpoint.transcription.word_timing import SpeakingPace, correct_times
 from speech_endpoint.whisper.alignment import timed_words
-from speech_endpoint.whisper.fallback import Decision, decide
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.sequence import (
     DecodeRequest,
     DecodeResult,
     MultilingualWindow,
     RequestGroup,
 )
+from speech_endpoint.whisper.fallback import Decision, decide
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # Speech that no word covers is decoded again from there if it is as long as this; so many times, as

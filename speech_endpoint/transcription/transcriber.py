@@ -19,18 +19,18 @@ from speech_endpoint.transcription.prompt import encode_prompt
 from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
 from speech_endpoint.units import Units, finish
 from speech_endpoint.whisper.backends import choose_backend
-from speech_endpoint.whisper.checkpoint import load_checkpoint
-from speech_endpoint.whisper.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
-from speech_endpoint.whisper.engine import Engine
-from speech_endpoint.whisper.model.features import WINDOW_SAMPLES
-from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeOptions,
     DecodingStatistics,
     RequestGroup,
 )
-from speech_endpoint.whisper.speculation import DraftModel
+from speech_endpoint.whisper.batching.speculation import DraftModel
+from speech_endpoint.whisper.checkpoint import load_checkpoint
+from speech_endpoint.whisper.model.features import WINDOW_SAMPLES
+from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.warm_up import warm_up
 
 # Where segments are awaited, so many windows are decoded alone until a segment has left; the others

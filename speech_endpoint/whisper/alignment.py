@@ -14,9 +14,9 @@ import torch
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
 from speech_endpoint.whisper.attention import normalized_attention
+from speech_endpoint.whisper.batching.sequence import DecodeResult
 from speech_endpoint.whisper.confidence import word_probability
 from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
-from speech_endpoint.whisper.sequence import DecodeResult
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 Times = npt.NDArray[np.floating]

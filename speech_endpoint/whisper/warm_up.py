@@ -7,12 +7,12 @@ import torch
 
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
-from speech_endpoint.whisper.admission import MAX_ADMISSION
-from speech_endpoint.whisper.engine import Engine
+from speech_endpoint.whisper.batching.admission import MAX_ADMISSION
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import DecodeOptions, DecodeRequest, RequestGroup
+from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.model.features import WINDOW_S
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import DecodeOptions, DecodeRequest, RequestGroup
-from speech_endpoint.whisper.speculation import DraftModel
 
 # The first step has no draft, the next has.
 WARM_UP_STEPS = 3

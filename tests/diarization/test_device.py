@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch._subclasses import FakeTensor, FakeTensorMode
 
-from speech_endpoint.diarization.bundle import BundledDiarization
 from speech_endpoint.diarization.limits import SpeakerLimits
+from speech_endpoint.diarization.networks.bundle import BundledDiarization
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 from speech_endpoint.units import finish
 

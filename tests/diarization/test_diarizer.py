@@ -63,7 +63,7 @@ def test_turns_come_with_the_probability_that_the_speaker_is_right(diarizer, pho
 def test_each_speaker_comes_with_an_embedding_of_their_speech(
     diarizer, diarization_bundle, phone_call
 ):
-    from speech_endpoint.diarization.embedding import SpeakerEmbedder
+    from speech_endpoint.diarization.networks.embedding import SpeakerEmbedder
 
     embedder = SpeakerEmbedder(diarization_bundle / "embedding" / "model.safetensors")
     diarization = diarizer(phone_call.waveform)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from speech_endpoint.audio.decoding.decode import decode_audio
-from speech_endpoint.whisper.draft_length import DraftPolicy
+from speech_endpoint.whisper.batching.draft_length import DraftPolicy
 
 
 @pytest.mark.parametrize("first_s", [0, 10, 15, 20, 25])

@@ -21,14 +21,14 @@ from speech_endpoint.transcription.recording import (
     DetectedSpeech,
     RecordingDecoder,
 )
-from speech_endpoint.whisper.checkpoint import load_checkpoint
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.sequence import (
     DecodeOptions,
     DecodeRequest,
     DecodeResult,
     MultilingualWindow,
     RequestGroup,
 )
+from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 RECORDING_S, WORD_S = 60.0, 0.5

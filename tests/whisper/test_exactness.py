@@ -21,18 +21,18 @@ from speech_endpoint.config import ModelSettings
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.whisper.backends import choose_backend
-from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
-from speech_endpoint.whisper.draft_length import DraftPolicy
-from speech_endpoint.whisper.engine import Engine
-from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.draft_length import DraftPolicy
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import (
     DecodeOptions,
     DecodeRequest,
     DecodeResult,
     DecodingStatistics,
     RequestGroup,
 )
-from speech_endpoint.whisper.speculation import DraftModel
+from speech_endpoint.whisper.batching.speculation import DraftModel
+from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
+from speech_endpoint.whisper.model.whisper import WhisperModel
 
 FEW_FILES = [PHONE_CALL, KENNEDY, AUSTEN]
 # Of each recording so many windows are compared: its first half minute of speech.

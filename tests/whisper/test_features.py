@@ -7,8 +7,8 @@ import pytest
 import torch
 from transformers import WhisperFeatureExtractor
 
+from speech_endpoint.whisper.batching.sequence import DecodeRequest, RequestGroup
 from speech_endpoint.whisper.model.features import LogMel
-from speech_endpoint.whisper.sequence import DecodeRequest, RequestGroup
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
 

@@ -16,17 +16,17 @@ from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.errors import OutOfMemory
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.backends.cpu import CpuBackend
-from speech_endpoint.whisper.checkpoint import load_checkpoint
-from speech_endpoint.whisper.draft_length import DraftPolicy
-from speech_endpoint.whisper.engine import Engine
-from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.sequence import (
+from speech_endpoint.whisper.batching.draft_length import DraftPolicy
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import (
     DecodeOptions,
     DecodeRequest,
     DecodeResult,
     RequestGroup,
 )
-from speech_endpoint.whisper.speculation import DraftModel
+from speech_endpoint.whisper.batching.speculation import DraftModel
+from speech_endpoint.whisper.checkpoint import load_checkpoint
+from speech_endpoint.whisper.model.whisper import WhisperModel
 
 N_WINDOWS = 4
 ALWAYS_DRAFT = DraftPolicy(max_probe_cost=1.0, fixed_length=2)

@@ -10,9 +10,9 @@ from paths import MODELS
 
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.whisper.backends import choose_backend
+from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
 from speech_endpoint.whisper.model.whisper import WhisperModel
-from speech_endpoint.whisper.speculation import DraftModel
 from speech_endpoint.whisper.warm_up import warm_up
 
 pytestmark = pytest.mark.core

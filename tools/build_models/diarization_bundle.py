@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from safetensors.torch import save_file
 
-from speech_endpoint.diarization.campplus import EMBEDDING_SIZE, CamPlusPlus
 from speech_endpoint.diarization.diarizer import BUNDLE_TYPE
+from speech_endpoint.diarization.networks.campplus import EMBEDDING_SIZE, CamPlusPlus
 
 PLDA_SIZE = 128
 # Paths are relative to the bundle.

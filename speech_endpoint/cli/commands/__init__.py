@@ -1,0 +1,1 @@
+"""What `speech` can be told to do."""

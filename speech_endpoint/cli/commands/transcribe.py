@@ -1,0 +1,215 @@
+"""`speech transcribe`: files, folders or standard input to transcripts."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from speech_endpoint.cli.batch import Batch, rendered
+from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of
+from speech_endpoint.cli.inputs import STDIN, Source, find_sources, output_stems
+from speech_endpoint.cli.outputs import Output, OutputFolder, Task
+from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet
+from speech_endpoint.cli.remote.connect import Place
+from speech_endpoint.cli.remote.endpoint_errors import EndpointError
+from speech_endpoint.cli.request_options import given_parameters, request_options
+from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
+from speech_endpoint.parameters import InferenceConfig
+
+FORMATS: tuple[str, ...] = get_args(InferenceConfig.model_fields["response_format"].annotation)
+DEFAULT_FORMAT = "text"
+DEFAULT_JOBS = 4
+STDOUT = Path(STDIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command's own options; their help is below."""
+
+    output: Path | None
+    formats: tuple[str, ...]
+    endpoint: str | None
+    openai: bool
+    jobs: int
+    pattern: str | None
+    recursive: bool
+    again: bool
+    quiet: bool
+    json_lines: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted of every recording."""
+
+    parameters: dict[str, Any]
+    """As they were given."""
+    config: InferenceConfig
+    """The same, checked."""
+    formats: tuple[str, ...]
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILES|FOLDER|-")
+@click.option(
+    "-o",
+    "--output",
+    "--output-dir",
+    "output",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="A folder for the outputs; - is standard output.",
+)
+@click.option(
+    "-f",
+    "--format",
+    "--response-format",
+    "--output-format",
+    "formats",
+    multiple=True,
+    type=click.Choice(FORMATS),
+    help=f"May be given several times.  [default: {DEFAULT_FORMAT}]",
+)
+@click.option(
+    "--endpoint",
+    envvar="SPEECH_ENDPOINT",
+    metavar="URL",
+    help="Transcribe there, with the key in SPEECH_API_KEY or HF_TOKEN.",
+)
+@click.option("--openai", is_flag=True, help="The endpoint speaks only OpenAI's audio API.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=DEFAULT_JOBS,
+    show_default=True,
+    help="Files in work at once.",
+)
+@click.option("--glob", "pattern", metavar="PATTERN", help="Which files of a folder.")
+@click.option("-r", "--recursive", is_flag=True, help="Folders within folders, too.")
+@click.option("--again", is_flag=True, help="Transcribe what has been transcribed, too.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what goes wrong.")
+@click.option("--json-lines", is_flag=True, help="Progress for programs, on standard error.")
+@click.option("--hf-token", hidden=True, help="Refused.")
+@request_options
+def transcribe(files: tuple[str, ...], **given: Any) -> None:
+    """Write down who said what, when.
+
+    One recording without -o goes to standard output. Of several, and with -o, each output is a file
+    beside its recording, or in the folder of -o; what is there already, newer than its recording
+    and made with the same options, is left alone.
+
+    The models are those that the environment names: ASR_MODEL, DIARIZATION_MODEL, ….
+    """
+    if given["hf_token"] is not None:
+        raise click.UsageError("who can see this machine can read its command lines; set HF_TOKEN")
+    parameters = given_parameters(given)
+    try:
+        config, _ = InferenceConfig.from_parameters(parameters)
+    except InvalidRequest as error:
+        raise click.UsageError(str(error).removeprefix("parameters.")) from None
+    options = Options(**{field.name: given[field.name] for field in fields(Options)})
+    sys.exit(_run(files, Order(parameters, config, options.formats or (DEFAULT_FORMAT,)), options))
+
+
+def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
+    try:
+        sources = find_sources(files, options.pattern, recursive=options.recursive)
+        stems = output_stems(sources)
+    except FileNotFoundError as error:
+        return _say(f"there is no {error}", ExitCode.NOTHING_FOUND)
+    except ValueError as error:
+        raise click.UsageError(f"{error}; transcribe their folders one by one") from None
+    if not sources:
+        return _say("no recordings there", ExitCode.NOTHING_FOUND)
+    place = Place(options.endpoint, options.openai, options.jobs)
+    try:
+        if options.output == STDOUT or (options.output is None and len(sources) == 1):
+            return _to_stdout(sources, order, place)
+        tasks = [
+            Task(source, _outputs(source, stem, order.formats, options.output))
+            for source, stem in zip(sources, stems, strict=True)
+        ]
+        return _to_files(tasks, order, place, options)
+    except (InvalidSettings, ModelUnavailable) as error:
+        return _say(str(error), ExitCode.CONFIGURATION)
+    except KeyboardInterrupt:
+        return _say("interrupted", ExitCode.INTERRUPTED)
+
+
+def _to_stdout(sources: Sequence[Source], order: Order, place: Place) -> ExitCode:
+    if len(sources) > 1 or len(order.formats) > 1:
+        raise click.UsageError(
+            "standard output takes one recording in one format; name a folder with -o"
+        )
+    name, recogniser = sources[0].name, place.connect()
+    try:
+        transcript = recogniser.transcribe(sources[0].read(), order.parameters)
+    except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
+        return _say(f"{name}: {error}", exit_code_of([error]))
+    finally:
+        recogniser.close()
+    for warning in transcript.warnings:
+        click.echo(f"{name}: {warning}", err=True)
+    click.echo(rendered(transcript, order.formats[0], order.config), nl=False)
+    return ExitCode.OK
+
+
+def _outputs(
+    source: Source, stem: Path, formats: Sequence[str], folder: Path | None
+) -> tuple[Output, ...]:
+    """In the folder, under it where the recording lies, or beside the recording."""
+    if folder is not None:
+        base = folder / stem
+    elif source.path is not None:
+        base = source.path.with_name(stem.name)
+    else:
+        raise click.UsageError("standard input has no folder; name one with -o")
+    return tuple(Output.of(base, name) for name in formats)
+
+
+def _to_files(tasks: Sequence[Task], order: Order, place: Place, options: Options) -> ExitCode:
+    folder = OutputFolder(order.parameters | place.identity())
+    left = [task for task in tasks if options.again or not folder.is_up_to_date(task)]
+    progress = _progress(tasks, options)
+    try:
+        for task in tasks:
+            if task not in left:
+                progress.skipped(task.source.name)
+        failures = _transcribe(left, order, place, folder, progress) if left else {}
+    finally:
+        progress.close()
+    if failures:
+        click.echo(f"{len(failures)} of {len(tasks)} failed:", err=True)
+    for name, error in failures.items():
+        click.echo(f"  {name}: {error}", err=True)
+    return exit_code_of(list(failures.values()))
+
+
+def _transcribe(
+    tasks: Sequence[Task], order: Order, place: Place, folder: OutputFolder, progress: Progress
+) -> dict[str, Exception]:
+    recogniser = place.connect()
+    try:
+        return Batch(recogniser, order.parameters, order.config, folder, progress).run(tasks)
+    finally:
+        recogniser.close()
+
+
+def _progress(tasks: Sequence[Task], options: Options) -> Progress:
+    if options.json_lines:
+        return JsonLines()
+    if options.quiet:
+        return Quiet()
+    if sys.stderr.isatty():
+        return Bar({task.source.name: task.source.size for task in tasks})
+    return Lines(len(tasks))
+
+
+def _say(message: str, code: ExitCode) -> ExitCode:
+    click.echo(f"error: {message}", err=True)
+    return code

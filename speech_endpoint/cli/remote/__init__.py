@@ -1,0 +1,1 @@
+"""Transcripts from an endpoint or an OpenAI-compatible server."""

@@ -1,0 +1,1 @@
+"""Voices of many chunks to speakers of a recording."""

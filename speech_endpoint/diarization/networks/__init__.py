@@ -1,0 +1,1 @@
+"""Networks of diarization: who speaks when in a few seconds, and what a voice is like."""

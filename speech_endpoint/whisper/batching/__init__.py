@@ -1,0 +1,1 @@
+"""Many windows decoded together: slots, admission, steps, drafts."""

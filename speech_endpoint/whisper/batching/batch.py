@@ -1,0 +1,198 @@
+"""Windows in their slots: admission, one decoder step, completion."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from speech_endpoint.whisper.batching.batch_state import BatchState
+from speech_endpoint.whisper.batching.captured import CapturedStepper, NotRecorded
+from speech_endpoint.whisper.batching.draft_length import DraftPolicy
+from speech_endpoint.whisper.batching.prefill import Prefill
+from speech_endpoint.whisper.batching.sequence import (
+    ActiveSequence,
+    Caller,
+    DecodeRequest,
+    DecodeResult,
+    MultilingualWindow,
+)
+from speech_endpoint.whisper.batching.speculation import DraftModel, Proposal, Speculation
+from speech_endpoint.whisper.batching.stepping import DirectStepper, Report, Stepper
+from speech_endpoint.whisper.model.whisper import WhisperModel
+
+logger = logging.getLogger(__name__)
+
+
+class Batch:
+    """Windows in their slots, and what works on them: given up as a whole when memory runs out."""
+
+    def __init__(
+        self,
+        model: WhisperModel,
+        n_slots: int,
+        draft: DraftModel | None,
+        draft_policy: DraftPolicy,
+    ) -> None:
+        """Arguments as in `Engine`."""
+        self.model = model
+        self.cache = model.decoder.new_cache(n_slots)
+        self.prefill = Prefill(model, self.cache)
+        self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
+        self.direct = DirectStepper(model, self.cache, self.state)
+        self.stepper: Stepper = self.direct
+        # Drafts are chosen on the host, by what the step before has written.
+        recorder = model.backend.recorder()
+        if recorder is not None and draft is None:
+            self.stepper = CapturedStepper(model, self.cache, self.state, recorder)
+        self.speculation: Speculation | None = None
+        if draft is not None:
+            self.speculation = Speculation(draft, n_slots, draft_policy)
+        self.sequences: list[ActiveSequence] = []
+        """In the first slots, in order."""
+
+    @property
+    def n_free(self) -> int:
+        return self.cache.n_slots - len(self.sequences)
+
+    def admit(self, requests: Sequence[DecodeRequest]) -> list[MultilingualWindow]:
+        """Fill free slots with windows of one group; those of two languages are handed back."""
+        first = len(self.sequences)
+        prefilled = self.prefill(requests, first)
+        requests[0].group.statistics.encoder_s += prefilled.encoder_s
+        for slot, sequence in enumerate(prefilled.sequences, start=first):
+            self._begin(slot, sequence)
+        self.sequences += prefilled.sequences
+        if self.speculation:
+            self.speculation.admit(prefilled)
+        handed_back = [n for n in range(len(requests)) if prefilled.multilingual[n]]
+        for n in reversed(handed_back):
+            self._release(first + n)
+        return [MultilingualWindow(requests[n]) for n in reversed(handed_back)]
+
+    def advance(self) -> None:
+        """One step of all sequences."""
+        proposal = Proposal.none(len(self.sequences))
+        if self.speculation:
+            proposal = self.speculation.propose(self.sequences)
+        started = time.perf_counter()
+        if proposal.length or any(sequence.sampler for sequence in self.sequences):
+            # What was issued before lengthens the texts, and so what the next step looks at.
+            self._write(self.stepper.drain())
+            report = self.direct.advance_drafted(
+                self.sequences, self._n_positions(), proposal.drafts
+            )
+            accepted = self._write(report)
+        else:
+            accepted = self._write(self._issue())
+        if self.speculation:
+            step_s = time.perf_counter() - started
+            self.speculation.record(proposal, *accepted, step_s)
+
+    def _n_positions(self) -> int:
+        """Of the longest text."""
+        return max(sequence.n_positions for sequence in self.sequences)
+
+    def _issue(self) -> Report | None:
+        try:
+            return self.stepper.advance(self.sequences, self._n_positions())
+        except NotRecorded as error:
+            logger.warning("steps are issued one by one: %s", error)
+            report, self.stepper = self.stepper.drain(), self.direct
+            return report
+
+    def _write(self, report: Report | None) -> tuple[int, int]:
+        """Append what a step says; how many draft tokens it compared, and accepted."""
+        total_proposed = total_accepted = 0
+        if report is None:
+            return 0, 0
+        groups = set()
+        for n, (sequence, step) in enumerate(zip(report.sequences, report.accepted, strict=True)):
+            began_anew = sequence.temperature_index != report.temperatures[n]
+            if sequence.ended or began_anew:
+                continue
+            proposed = min(report.n_drafted[n], step.n_accepted + 1)
+            statistics = sequence.group.statistics
+            statistics.row_steps += 1
+            statistics.proposed += proposed
+            statistics.accepted += step.n_accepted
+            statistics.tokens += sequence.append(
+                step.tokens, step.log_probabilities, self.model.tokenizer.eot
+            )
+            total_proposed += proposed
+            total_accepted += step.n_accepted
+            groups.add(sequence.group)
+        for group in groups:
+            group.statistics.steps += 1
+        return total_proposed, total_accepted
+
+    def finished(self) -> Iterator[DecodeResult]:
+        """Hand out, one by one, what is done, and free its slot; text that is not to be trusted is
+        decoded again at the next temperature."""
+        for row in reversed(range(len(self.sequences))):
+            sequence = self.sequences[row]
+            if not sequence.ended or self._goes_on(row):
+                continue
+            result = self._result(row)
+            if sequence.best is None or result.quality.is_better_than(sequence.best.quality):
+                sequence.best = result
+            if result.quality.needs_fallback and sequence.may_fall_back:
+                self._restart(row)
+            else:
+                yield sequence.best
+                self._release(row)
+
+    def cancel(self, caller: Caller) -> None:
+        """Free a caller's slots."""
+        for row in reversed(range(len(self.sequences))):
+            if self.sequences[row].group.caller is caller:
+                self._release(row)
+
+    def _begin(self, slot: int, sequence: ActiveSequence) -> None:
+        initial_tokens = sequence.initial_tokens
+        self.state.begin(slot, initial_tokens[-1], len(initial_tokens) - 1, sequence.max_tokens)
+
+    def _restart(self, row: int) -> None:
+        sequence = self.sequences[row]
+        sequence.restart()
+        self._begin(row, sequence)
+        sequence.group.statistics.fallbacks += 1
+        if self.speculation:
+            self.speculation.restart(sequence)
+
+    def _goes_on(self, row: int) -> bool:
+        """Whether a text that ended for its repetition is spoken, and is written on."""
+        sequence = self.sequences[row]
+        eot = self.model.tokenizer.eot
+        return sequence.may_go_on(eot) and sequence.go_on(self._alignment(row), eot)
+
+    def _result(self, row: int) -> DecodeResult:
+        return self.sequences[row].result(self._alignment(row), self.model.tokenizer)
+
+    def _alignment(self, row: int) -> torch.Tensor | None:
+        """Where the heads looked when each token of a sequence, and the next, was written.
+
+        An end of text is no token of it.
+        """
+        if not self.model.decoder.alignment_heads:
+            return None
+        sequence = self.sequences[row]
+        first = len(sequence.initial_tokens) - 1
+        last = first + len(sequence.written(self.model.tokenizer.eot)) + 1
+        return self.model.decoder.alignment(self.cache, row, first, last)
+
+    def _release(self, row: int) -> None:
+        """Free a slot; the last sequence moves to it, so that the used slots come first."""
+        sequence = self.sequences[row]
+        last = self.sequences.pop()
+        sequence.ended = True
+        if row < len(self.sequences):
+            self.cache.move(len(self.sequences), row, last.n_positions)
+            self.state.move(len(self.sequences), row)
+            self.sequences[row] = last
+        # A step that is under way, or has more rows than there are windows, leaves it alone.
+        self.state.stop(len(self.sequences))
+        if self.speculation:
+            self.speculation.release(sequence)
