@@ -7,10 +7,12 @@ part of a captured step.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -83,10 +85,12 @@ def decode(
     n_slots: int,
     draft: DraftModel | None = None,
     policy: DraftPolicy = DEFAULT_DRAFT_POLICY,
+    engine: Engine | None = None,
 ) -> Decoded:
-    """Decode windows with word times, results in their order."""
+    """Decode windows with word times, results in their order; in an engine that has been used, or
+    in a new one, which records its steps first."""
     group = RequestGroup(DecodeOptions(language="en", assisted=draft is not None))
-    engine = Engine(model, n_slots, draft, policy)
+    engine = engine or Engine(model, n_slots, draft, policy)
     found: dict[int, DecodeResult] = {}
     words_s = 0.0
     bench.forget_peak()
@@ -142,6 +146,13 @@ def backend_of(bench: Bench, dtype: torch.dtype | None = None) -> Backend:
     """PyTorch's own kernels on the device, as an endpoint has them there."""
     kind = CudaBackend if bench.device.type == "cuda" else Backend
     return kind(bench.device, dtype or bench.dtype)
+
+
+@contextlib.contextmanager
+def issued_directly(model: WhisperModel) -> Iterator[None]:
+    """Let new engines issue their steps one by one, on a device that records them."""
+    with mock.patch.object(type(model.backend), "recorder", return_value=None):
+        yield
 
 
 class ScriptedDecoder:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import importlib
 import json
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +17,7 @@ from benchmarks.gpu.decoding import (
     backend_of,
     compared,
     decode,
+    issued_directly,
     noise,
     random_model,
     scripted,
@@ -30,7 +27,7 @@ from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
 from speech_endpoint.audio.windows import pack_windows
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 from speech_endpoint.whisper.backends.base import Backend
-from speech_endpoint.whisper.batching import engine
+from speech_endpoint.whisper.batching.engine import Engine
 from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
 from speech_endpoint.whisper.checkpoint.published import read_sizes, read_token_rules
@@ -137,59 +134,36 @@ def _drafted(
         )
 
 
-STEPPERS = ("CapturedStepper", "ReplayStepper")
-"""By name, for they are not everywhere: what else `DirectStepper`'s place can be taken by."""
-
-
-@contextlib.contextmanager
-def stepping(name: str) -> Iterator[None]:
-    """Let the engine issue its steps by the stepper of this name.
-
-    Raises:
-        LookupError: there is none.
-    """
-    module: Any = importlib.import_module("speech_endpoint.whisper.batching.stepping")
-    other, holder = getattr(module, name, None), vars(engine)
-    if other is None or "DirectStepper" not in holder:
-        raise LookupError(f"speech_endpoint.whisper.batching.stepping has no {name} for the engine")
-    before = holder["DirectStepper"]
-    holder["DirectStepper"] = other
-    try:
-        yield
-    finally:
-        holder["DirectStepper"] = before
-
-
 def captured_against_direct(bench: Bench) -> None:
-    """Token for token: real words of tiny.en, and the script by a large shape, drafted or not."""
-    for name in STEPPERS:
-        try:
-            with stepping(name):
-                pass
-        except LookupError as error:
-            bench.say(f"{name} against direct", not_available=str(error))
-            continue
-        model = WhisperModel.from_checkpoint(tiny_checkpoint(), backend_of(bench))
-        _against_direct(bench, name, "tiny.en", model, _windows(bench))
-        large, _ = random_model(bench, "large-v3")
-        model = scripted(large, 24, max_tokens=20 if bench.small else 160)
-        _against_direct(bench, name, "large-v3", model, noise(2 if bench.small else 48))
+    """Token for token: real words of tiny.en, the script by a large shape; what recording costs.
+
+    On a CPU both are issued directly.
+    """
+    model = WhisperModel.from_checkpoint(tiny_checkpoint(), backend_of(bench))
+    _against_direct(bench, "tiny.en", model, _windows(bench))
+    large, _ = random_model(bench, "large-v3")
+    model = scripted(large, 24, max_tokens=20 if bench.small else 160)
+    _against_direct(bench, "large-v3", model, noise(2 if bench.small else 48))
 
 
-def _against_direct(
-    bench: Bench, name: str, of: str, model: WhisperModel, windows: list[Waveform]
-) -> None:
+def _against_direct(bench: Bench, of: str, model: WhisperModel, windows: list[Waveform]) -> None:
     for batch in (1, 4, 24):
-        direct = decode(bench, model, windows, batch)
-        with stepping(name):
+        some = windows[: 3 * batch]
+        with issued_directly(model):
             decode(bench, model, windows[:2], batch)
-            found = decode(bench, model, windows, batch)
+            direct = decode(bench, model, some, batch)
+        engine = Engine(model, batch)
+        first = decode(bench, model, some, batch, engine=engine)
+        again = decode(bench, model, some, batch, engine=engine)
+        ms = {name: found.facts(bench)["ms_a_step"]
+              for name, found in (("direct", direct), ("captured", again))}  # fmt: skip
         bench.say(
-            f"{name} against direct, {of}, batch {batch}",
-            **compared(direct.results, found.results),
-            ms_a_step={"direct": direct.facts(bench)["ms_a_step"],
-                       name: found.facts(bench)["ms_a_step"]},
-        )  # fmt: skip
+            f"captured against direct, {of}, batch {batch}",
+            **compared(direct.results, first.results),
+            again=compared(direct.results, again.results)["same"],
+            ms_a_step=ms,
+            recording_s=round(first.seconds - again.seconds, 2),
+        )
 
 
 def write_packed(weights: dict[str, Tensor], directory: Path) -> None:
