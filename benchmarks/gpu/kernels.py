@@ -72,7 +72,6 @@ def _ways(
     bench: Bench, query: Tensor, keys: Tensor, values: Tensor
 ) -> dict[str, tuple[Attention, int]]:
     """By name, and the bytes of a number that each reads."""
-    transposed = values.transpose(3, 4).contiguous()
     backend = backend_of(bench)
 
     def straight(n: int) -> Tensor:
@@ -86,8 +85,8 @@ def _ways(
 
     size = bench.dtype.itemsize
     ways: dict[str, tuple[Attention, int]] = {
-        "products, values transposed": (
-            lambda n: backend.cross_attention(query, keys[n], transposed[n]), size),
+        "the backend's": (lambda n: backend.cross_attention(query, keys[n], values[n]), size),
+        "efficient": (partial(fused, SDPBackend.EFFICIENT_ATTENTION), size),
         "products, values straight": (straight, size),
         "flash": (partial(fused, SDPBackend.FLASH_ATTENTION), size),
         "cudnn": (partial(fused, SDPBackend.CUDNN_ATTENTION), size),

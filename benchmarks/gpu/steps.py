@@ -45,7 +45,7 @@ def one_step(bench: Bench) -> None:
     places = Counter(
         f"{Path(warning.filename).name}:{warning.lineno}"
         for warning in caught
-        if "synchroniz" in str(warning.message)
+        if "synchronizing CUDA operation" in str(warning.message)
     )
     kernels = _kernels(bench, engine)
     bench.say(

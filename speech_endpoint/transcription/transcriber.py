@@ -114,6 +114,7 @@ class Transcriber:
                 if self.draft.shares_encoder
                 else f"has an encoder of its own, {self.draft.encoder_cost:.0%} of the model's",
             )
+        self._kept_engine: Engine | None = None
         self.vad = SileroVAD(backend.device)
         if backend.warms_up:
             warm_up(self.model, self.draft)
@@ -188,12 +189,7 @@ class Transcriber:
         waiting = recording.requests()
         if not waiting:
             return
-        engine = Engine(
-            self.model,
-            n_slots=min(config.batch_size, len(waiting)),
-            draft=self.draft if config.assisted else None,
-            draft_policy=self.draft_policy,
-        )
+        engine = self._engine(config, len(waiting))
         n_first = HEAD_START_WINDOWS if early else len(waiting)
         for request in waiting[:n_first]:
             engine.add(request)
@@ -209,6 +205,20 @@ class Transcriber:
                 for request in waiting:
                     engine.add(request)
                 waiting = []
+
+    def _engine(self, config: InferenceConfig, n_windows: int) -> Engine:
+        """An engine with nothing to do: a new one, or where steps are recorded the last one, which
+        has recorded them; its slots stay allocated."""
+        if not self.model.backend.records_steps:
+            draft = self.draft if config.assisted else None
+            n_slots = min(config.batch_size, n_windows)
+            return Engine(self.model, n_slots, draft, self.draft_policy)
+        kept, self._kept_engine = self._kept_engine, None
+        if kept is None or kept.max_slots != config.batch_size or kept.busy:
+            del kept
+            kept = Engine(self.model, config.batch_size, self.draft, self.draft_policy)
+        self._kept_engine = kept
+        return kept
 
     def check(self, config: InferenceConfig) -> None:
         """Raise InvalidRequest for what this model cannot do."""

@@ -61,6 +61,8 @@ class SharedFrontEndPyanNet:
         """
         self.device, self.dtype = device, dtype
         self.lstm.to(device, dtype)
+        # A copy's weights lie apart, and cuDNN would gather them at every call.
+        self.lstm.flatten_parameters()
         self.model.to(device)
         # A GPU wants many chunks at once; in a CPU's caches there is room for one.
         self.chunks_at_once = 1 if device.type == "cpu" else DEVICE_CHUNKS_AT_ONCE

@@ -42,6 +42,11 @@ class Backend:
     """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30
     """Memory that slots leave free, for everything else that decoding takes."""
+    min_admission = 1
+    """Where more windows wait than have room, so many are awaited to be admitted together: one pass
+    of encoder and prompt takes about as long for all of them as for one."""
+    records_steps = False
+    """Whether a step is recorded when it is first needed, which takes longer than the step."""
     warms_up = False
     """Whether kernels are loaded when they are first used, for which no caller should wait."""
     drafting_scales_with_rows = False

@@ -29,6 +29,9 @@ class WaitingWindows:
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
+    def __len__(self) -> int:
+        return sum(len(waiting) for waiting in self._waiting.values())
+
     def add(self, request: DecodeRequest) -> None:
         """Let a window wait. A caller begins with its earliest windows: so a recording's text is
         final from its beginning on."""

@@ -61,7 +61,8 @@ class Engine:
                 the fewest steps.
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
-        self.long_share = long_share
+        # Where windows are admitted together, encoding them takes less than a step.
+        self.long_share = None if model.backend.min_admission > 1 else long_share
         self._long_debt_s = 0.0
         """What encoding for callers of many windows has had beyond its share."""
         self._begun = weakref.WeakSet[Caller]()
@@ -159,7 +160,7 @@ class Engine:
     def _step(self) -> None:
         if self._batch is None:
             self._batch = self._new_batch()
-        while self._batch.n_free:
+        while self._is_worth_admitting(self._batch.n_free):
             requests = self._next_requests(self._batch.n_free)
             if not requests:
                 break
@@ -176,6 +177,12 @@ class Engine:
             for result in self._batch.finished():
                 self._finish(result)
             self._pay_debt(time.perf_counter() - started)
+
+    def _is_worth_admitting(self, n_free: int) -> bool:
+        """Whether windows are admitted now, or wait for more room."""
+        return len(self._waiting) > 0 and n_free >= min(
+            self.model.backend.min_admission, self._n_slots, len(self._waiting)
+        )
 
     def _pay_debt(self, step_s: float) -> None:
         if self.long_share is not None:

@@ -49,16 +49,36 @@ class Prefill:
         encoder_s = time.perf_counter() - started
 
         group = requests[0].group
-        logits = self._read_prompt(group, len(requests), slot)
-        languages, multilingual = self._languages(requests, logits, slot)
+        known = self._known_language(group)
+        if known is not None:
+            logits = self._read_initial(group, known, len(requests), slot)
+            languages, multilingual = [known] * len(requests), [False] * len(requests)
+        else:
+            logits = self._read_prompt(group, len(requests), slot)
+            languages, multilingual = self._detect_languages(requests, logits, slot)
         sequences = [
             self._sequence(request, language, no_speech)
             for request, language, no_speech in zip(
                 requests, languages, self._no_speech(logits), strict=True
             )
         ]
-        self._read_language(sequences, slot)
+        if known is None:
+            self._read_language(sequences, slot)
         return Prefilled(sequences, multilingual, log_mel, audio_features, encoder_s)
+
+    def _known_language(self, group: RequestGroup) -> str | None:
+        return group.options.language if self.model.tokenizer.multilingual else "en"
+
+    def _read_initial(
+        self, group: RequestGroup, language: str, n_windows: int, slot: int
+    ) -> Tensor:
+        """Read all initial tokens but the last, which the first step reads; the logits after the
+        start of transcript, (windows, vocabulary)."""
+        options, tokenizer = group.options, self.model.tokenizer
+        n_prefix = len(tokenizer.prompt_prefix(options.prompt_tokens))
+        initial = tokenizer.initial_tokens(language, options.task, options.prompt_tokens)
+        tokens = initial[: max(n_prefix, len(initial) - 1)]
+        return self._read([tokens] * n_windows, 0, slot, logits_from=n_prefix - 1)[:, 0]
 
     def _read_prompt(self, group: RequestGroup, n_windows: int, slot: int) -> Tensor:
         """Read prompt and start of transcript; the logits after them, (windows, vocabulary)."""
@@ -98,18 +118,14 @@ class Prefill:
         probabilities: list[float] = torch.softmax(logits, dim=-1)[:, no_speech].tolist()
         return probabilities
 
-    def _languages(
+    def _detect_languages(
         self, requests: Sequence[DecodeRequest], logits: Tensor, slot: int
     ) -> tuple[list[str], list[bool]]:
-        """Each window's language, given or detected, and whether it holds another one too.
+        """Each window's language, and whether it holds another one too.
 
         A language of low confidence is taken to be the one that most of the group's speech is in.
         """
-        group, n_windows = requests[0].group, len(requests)
-        if not self.model.tokenizer.multilingual:
-            return ["en"] * n_windows, [False] * n_windows
-        if group.options.language is not None:
-            return [group.options.language] * n_windows, [False] * n_windows
+        group = requests[0].group
         among = group.options.languages
         detections = self.language_identifier.detect(logits, among)
         multilingual = [
