@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,10 @@ class MakesDirectory:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (self.path,)
+
+
+def cut_weights(directory: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
+    """Write the weights of whisper-tiny.en, changed."""
+    weights = read_weights("whisper-tiny.en")
+    change(weights)
+    write_weights(directory, weights)

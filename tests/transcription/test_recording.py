@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from decoded import GOOD, RATE_HZ, Sentence, alignment_with, decoded, written
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from decoded import GOOD, alignment_with, decoded, written
 from paths import MODELS
+from recordings import (
+    UNLIKELY,
+    covered,
+    duration_s,
+    recording,
+    said,
+    spoken,
+    window,
+)
 
-from speech_endpoint.audio.vad import FRAME_S
-from speech_endpoint.audio.windows import Window
-from speech_endpoint.intervals import Interval
-from speech_endpoint.transcript import Segment
 from speech_endpoint.transcription.recording import (
     MAX_EXTRA_PASSES,
     DetectedSpeech,
@@ -23,54 +25,16 @@ from speech_endpoint.transcription.recording import (
 )
 from speech_endpoint.whisper.batching.sequence import (
     DecodeOptions,
-    DecodeRequest,
-    DecodeResult,
     MultilingualWindow,
     RequestGroup,
 )
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-RECORDING_S, WORD_S = 60.0, 0.5
-UNLIKELY = replace(GOOD, mean_log_probability=-1.3)
-
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     return Tokenizer(load_checkpoint(str(MODELS / "whisper-base")))
-
-
-def window(*spans: tuple[float, float]) -> Window:
-    return Window(tuple(Interval(*span) for span in spans))
-
-
-def recording(tokenizer: Tokenizer, *windows: Window) -> RecordingDecoder:
-    """A recording with speech in its windows and nowhere else."""
-    speech = DetectedSpeech(
-        np.zeros(round(RECORDING_S * RATE_HZ), np.float32),
-        np.full(round(RECORDING_S / FRAME_S), 0.9, np.float32),
-        [span for window in windows for span in window.spans],
-    )
-    return RecordingDecoder(speech, windows, 30.0, RequestGroup(), tokenizer)
-
-
-def spoken(word: str, start: float, end: float) -> Sentence:
-    """A sentence that says one word over and over, twice a second: it leaves no gap."""
-    return start, f" {word}" * max(1, round((end - start) / WORD_S)), end
-
-
-def duration_s(request: DecodeRequest) -> float:
-    return request.n_samples / RATE_HZ
-
-
-def covered(tokenizer: Tokenizer, request: DecodeRequest, word: str) -> DecodeResult:
-    """All of a window's time is filled."""
-    return decoded(request, written(tokenizer, [spoken(word, 0.0, duration_s(request))]))
-
-
-def said(segments: Sequence[Segment]) -> list[str]:
-    """The words of each segment, those that follow upon themselves once."""
-    return [" ".join(dict.fromkeys(segment.text.split())) for segment in segments]
 
 
 FOUR_WINDOWS = [window((first, first + 5.0)) for first in (0.0, 10.0, 20.0, 30.0)]
@@ -271,47 +235,3 @@ def test_warnings_of_the_request_are_kept(tokenizer: Tokenizer) -> None:
     decoder = RecordingDecoder(speech, [], 30.0, RequestGroup(), tokenizer, ["prompt: too long"])
     assert decoder.requests() == [] and decoder.take_final() == []
     assert decoder.warnings == ["prompt: too long"] and decoder.language is None
-
-
-def answer(tokenizer: Tokenizer, request: DecodeRequest) -> DecodeResult | MultilingualWindow:
-    """Every kind of result there is, by where a window begins and how long it is."""
-    if duration_s(request) < 6.0:
-        unclear = request.start_s > 30.0
-        result = covered(tokenizer, request, f"at-{request.start_s:.0f}")
-        return replace(result, quality=UNLIKELY) if unclear else result
-    if request.start_s == 0.0:
-        sentences = [spoken("one", 0.0, 2.0), spoken("two", 4.0, 5.0), spoken("three", 5.0, 6.0)]
-        return decoded(request, written(tokenizer, sentences))
-    if request.start_s == 10.0:
-        return MultilingualWindow(request)
-    return replace(covered(tokenizer, request, "bad"), quality=UNLIKELY)
-
-
-def play(
-    tokenizer: Tokenizer, pick: Callable[[int], int], *, take_each: bool
-) -> tuple[list[Segment], list[str]]:
-    """Answer a recording's requests, of those waiting the one that `pick` says; what it gives."""
-    windows = [window((0.0, 6.0)), window((10.0, 16.0)), window((20.0, 25.0), (40.0, 45.0))]
-    decoder = recording(tokenizer, *windows, window((50.0, 52.0)))
-    waiting, final = decoder.requests(), []
-    while waiting:
-        request = waiting.pop(pick(len(waiting)))
-        waiting += decoder.on_result(answer(tokenizer, request))
-        if take_each:
-            final += decoder.take_final()
-    return final + decoder.take_final(), sorted(decoder.warnings)
-
-
-@settings(deadline=None)
-@given(st.data())
-def test_segments_are_the_same_in_whatever_order_results_come_and_whenever_they_are_taken(
-    tokenizer: Tokenizer, data: st.DataObject
-) -> None:
-    expected, warnings = play(tokenizer, lambda _: 0, take_each=False)
-    # The last window too is unclear, and too short to be split: it is kept.
-    assert len(warnings) == 1 and len(expected) >= 7
-    starts = [word.start for segment in expected for word in segment.words]
-    assert starts == sorted(starts)
-    assert play(tokenizer, lambda _: 0, take_each=True) == (expected, warnings)
-    found = play(tokenizer, lambda n: data.draw(st.integers(0, n - 1)), take_each=True)
-    assert found == (expected, warnings)
