@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from paths import KENNEDY, MODELS
-from replays import ReplayingBackend, Replays, decode
+from replays import RememberingEncoder, ReplayingBackend, Replays, decode
 
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.whisper.backends.cpu import CpuBackend
