@@ -134,7 +134,7 @@ class CapturedStepper:
         if shape not in self._recorded:
             with self._state_kept():
                 self._recorded[shape] = self._record(shape)
-                if self.drafts:
+                if self.drafts and self.drafts.lengths.learns:
                     step_s = self._time(self._recorded[shape][0])
                     self.drafts.lengths.record_time(n_rows, n_drafted, step_s)
         return self._recorded[shape]

@@ -158,6 +158,11 @@ class RecordedDraftLength:
     _accepted: float = 0.0
     _n_plain: int = 0
 
+    @property
+    def learns(self) -> bool:
+        """Whether times matter."""
+        return self.policy.fixed_length is None
+
     def record_time(self, n_rows: int, length: int, step_s: float) -> None:
         """What a step of so many rows, with drafts of a length, takes; the first time counts."""
         self._step_s.setdefault((n_rows, length), step_s)
@@ -171,7 +176,7 @@ class RecordedDraftLength:
 
     def needs_baseline(self, n_rows: int) -> bool:
         """Whether the time of a step without drafts is to be measured before a length is chosen."""
-        return self.policy.fixed_length is None and (n_rows, 0) not in self._step_s
+        return self.learns and (n_rows, 0) not in self._step_s
 
     def choose(self, n_rows: int) -> int:
         """How many tokens to draft for each of the rows; 0: none."""

@@ -47,21 +47,23 @@ def drafters(checkpoint: Checkpoint, model: WhisperModel) -> dict[str, DraftMode
 
 @pytest.fixture(scope="module")
 def windows() -> list[np.ndarray]:
-    """Six of one to three seconds, and one of noise, which no temperature helps."""
+    """Four of one or two seconds, and one of noise, which no temperature helps."""
     waveform = decode_audio(KENNEDY.read_bytes(), 16_000, 60)
-    speech = [waveform[n * 32_000 :][: 16_000 * (1 + n % 3)] for n in range(6)]
+    speech = [waveform[n * 32_000 :][: 16_000 * (1 + n % 2)] for n in range(4)]
     noise = np.random.default_rng(0).normal(0, 0.05, 16_000).astype(np.float32)
-    return [*speech[:2], noise, *speech[2:]]
+    return [*speech, noise]
 
 
 @pytest.fixture(scope="module")
-def expected(
-    checkpoint: Checkpoint, model: WhisperModel, windows: list[np.ndarray]
-) -> dict[bool, Results]:
-    """Undrafted, issued one by one; without and with fallback."""
+def direct(checkpoint: Checkpoint, model: WhisperModel) -> WhisperModel:
+    """The same, whose steps are issued one by one."""
     backend = CpuBackend("float32", "none")
-    direct = WhisperModel.from_checkpoint(checkpoint, backend, model.encoder)
-    return {often: decode(direct, windows, 4, fallback=often) for often in (False, True)}
+    return WhisperModel.from_checkpoint(checkpoint, backend, model.encoder)
+
+
+@pytest.fixture(scope="module")
+def expected(direct: WhisperModel, windows: list[np.ndarray]) -> Results:
+    return decode(direct, windows, 4)
 
 
 def check(expected: Results, found: Results) -> None:
@@ -72,20 +74,19 @@ def check(expected: Results, found: Results) -> None:
         assert found[n].log_probabilities == pytest.approx(result.log_probabilities, abs=1e-3)
 
 
-@pytest.mark.parametrize("drafter", ["base", "base-drafter"])
-@pytest.mark.parametrize("n_slots", [1, 4, 24])
+@pytest.mark.parametrize(
+    ("drafter", "n_slots"), [("base-drafter", 1), ("base", 4), ("base-drafter", 4), ("base", 24)]
+)
 def test_text_is_that_of_undrafted_steps(
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    expected: Results,
     drafter: str,
     n_slots: int,
 ) -> None:
     group = RequestGroup(DecodeOptions(assisted=True))
-    check(
-        expected[False], decode(model, windows, n_slots, drafters[drafter], ALWAYS, groups=[group])
-    )
+    check(expected, decode(model, windows, n_slots, drafters[drafter], ALWAYS, groups=[group]))
     statistics = group.statistics
     assert 0 < statistics.accepted <= statistics.proposed
     if drafter == "base":
@@ -98,12 +99,12 @@ def test_windows_that_fall_back_are_drawn_undrafted_and_the_others_drafted_on(
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    direct: WhisperModel,
 ) -> None:
-    group = RequestGroup(DecodeOptions(assisted=True))
+    group, some = RequestGroup(DecodeOptions(assisted=True)), windows[2:]
     check(
-        expected[True],
-        decode(model, windows, 4, drafters["base"], ALWAYS, fallback=True, groups=[group]),
+        decode(direct, some, 4, fallback=True),
+        decode(model, some, 4, drafters["base"], ALWAYS, fallback=True, groups=[group]),
     )
     assert group.statistics.fallbacks > 0
     assert group.statistics.accepted == group.statistics.proposed > 0
@@ -113,13 +114,13 @@ def test_tokens_written_without_drafts_are_read_before_the_next_drafts(
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    expected: Results,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lengths = itertools.cycle([0, 0, 0, 2, 4, 0, 8, 2])
     monkeypatch.setattr(RecordedDraftLength, "choose", lambda *_: next(lengths))
     group = RequestGroup(DecodeOptions(assisted=True))
-    check(expected[False], decode(model, windows, 4, drafters["base"], groups=[group]))
+    check(expected, decode(model, windows, 4, drafters["base"], groups=[group]))
     assert group.statistics.accepted == group.statistics.proposed > 0
 
 
@@ -127,10 +128,10 @@ def test_who_does_not_wish_it_gains_and_counts_nothing(
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    expected: Results,
 ) -> None:
     groups = [RequestGroup(DecodeOptions(assisted=assisted)) for assisted in (False, True)]
-    check(expected[False], decode(model, windows, 4, drafters["base"], ALWAYS, groups=groups))
+    check(expected, decode(model, windows, 4, drafters["base"], ALWAYS, groups=groups))
     plain, assisted = (group.statistics for group in groups)
     assert plain.proposed == plain.accepted == 0
     assert plain.tokens > plain.row_steps
@@ -141,12 +142,12 @@ def test_times_decide_on_the_length_and_not_on_the_text(
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    expected: Results,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So does a draft model that encodes for itself."""
     monkeypatch.setattr(drafters["base-drafter"], "shares_encoder", False)
-    check(expected[False], decode(model, windows, 4, drafters["base-drafter"]))
+    check(expected, decode(model, windows, 4, drafters["base-drafter"]))
 
 
 def test_a_drafter_of_another_vocabulary_does_not_keep_steps_from_being_recorded(
@@ -154,14 +155,14 @@ def test_a_drafter_of_another_vocabulary_does_not_keep_steps_from_being_recorded
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    expected: Results,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     n_replayed = model.backend.replays.n_replayed
     group = RequestGroup(DecodeOptions(assisted=True))
-    check(expected[False], decode(model, windows, 4, drafters["tiny.en"], ALWAYS, groups=[group]))
+    check(expected, decode(model, windows, 4, drafters["tiny.en"], ALWAYS, groups=[group]))
     assert group.statistics.proposed == 0
-    assert model.backend.replays.n_replayed - n_replayed == group.statistics.steps
+    assert model.backend.replays.n_replayed - n_replayed >= group.statistics.steps
     with caplog.at_level(logging.WARNING):
         DraftModel(load_checkpoint(str(MODELS / "whisper-tiny.en")), checkpoint, model)
     assert "another vocabulary" in caplog.text
@@ -177,8 +178,8 @@ def test_a_device_that_records_nothing_drafts_nothing(
     model: WhisperModel,
     drafters: dict[str, DraftModel],
     windows: list[np.ndarray],
-    expected: dict[bool, Results],
+    expected: Results,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(model.backend, "replays", Refuses())
-    check(expected[False], decode(model, windows, 4, drafters["base"], ALWAYS))
+    check(expected, decode(model, windows, 4, drafters["base"], ALWAYS))
