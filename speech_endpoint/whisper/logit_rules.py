@@ -44,6 +44,11 @@ class TextContext:
         last, before_last, latest = torch.tensor(rows, device=device).T
         return cls(last, before_last, latest)
 
+    def column(self, n: int, n_rows: int) -> TextContext:
+        """The n-th of the positions of each row, where all rows have as many."""
+        parts = (self.last, self.before_last, self.latest_timestamp)
+        return TextContext(*(part.view(n_rows, -1)[:, n] for part in parts))
+
 
 @dataclass(frozen=True, slots=True)
 class Sampler:

@@ -155,6 +155,11 @@ class Tokenizer:
         }
         return spelled | {i: text.encode() for i, text in self.added_words.items()}
 
+    def same_ids(self, other: Tokenizer) -> bool:
+        """Whether every id means there what it means here."""
+        names = ("ids", "vocabulary_size", "first_timestamp", "added_words", "languages", "tasks")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
     def is_timestamp(self, token: int) -> bool:
         return self.first_timestamp <= token < self.after_timestamps
 

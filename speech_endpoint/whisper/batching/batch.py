@@ -12,6 +12,7 @@ from speech_endpoint.whisper.batching.batch_state import BatchState
 from speech_endpoint.whisper.batching.captured import CapturedStepper, NotRecorded
 from speech_endpoint.whisper.batching.draft_length import DraftPolicy
 from speech_endpoint.whisper.batching.prefill import Prefill
+from speech_endpoint.whisper.batching.recorded_drafts import RecordedDrafts
 from speech_endpoint.whisper.batching.sequence import (
     ActiveSequence,
     Caller,
@@ -19,7 +20,7 @@ from speech_endpoint.whisper.batching.sequence import (
     DecodeResult,
     MultilingualWindow,
 )
-from speech_endpoint.whisper.batching.speculation import DraftModel, Proposal, Speculation
+from speech_endpoint.whisper.batching.speculation import DraftModel, Speculation
 from speech_endpoint.whisper.batching.stepping import DirectStepper, Report, Stepper
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
@@ -43,12 +44,16 @@ class Batch:
         self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
         self.direct = DirectStepper(model, self.cache, self.state)
         self.stepper: Stepper = self.direct
-        # Drafts are chosen on the host, by what the step before has written.
-        recorder = model.backend.recorder()
-        if recorder is not None and draft is None:
-            self.stepper = CapturedStepper(model, self.cache, self.state, recorder)
         self.speculation: Speculation | None = None
-        if draft is not None:
+        """Drafts chosen on the host, by what the step before has written."""
+        self.drafts: RecordedDrafts | None = None
+        """Drafts that are part of a recorded step."""
+        recorder = model.backend.recorder()
+        if recorder is not None:
+            if draft is not None and draft.same_text:
+                self.drafts = RecordedDrafts(draft, self.state, n_slots, draft_policy)
+            self.stepper = CapturedStepper(model, self.cache, self.state, recorder, self.drafts)
+        elif draft is not None:
             self.speculation = Speculation(draft, n_slots, draft_policy)
         self.sequences: list[ActiveSequence] = []
         """In the first slots, in order."""
@@ -67,6 +72,8 @@ class Batch:
         self.sequences += prefilled.sequences
         if self.speculation:
             self.speculation.admit(prefilled)
+        if self.drafts:
+            self.drafts.admit(prefilled)
         handed_back = [n for n in range(len(requests)) if prefilled.multilingual[n]]
         for n in reversed(handed_back):
             self._release(first + n)
@@ -74,22 +81,23 @@ class Batch:
 
     def advance(self) -> None:
         """One step of all sequences."""
-        proposal = Proposal.none(len(self.sequences))
         if self.speculation:
-            proposal = self.speculation.propose(self.sequences)
-        started = time.perf_counter()
-        if proposal.length or any(sequence.sampler for sequence in self.sequences):
+            self._speculate(self.speculation)
+        elif any(sequence.sampler for sequence in self.sequences):
             # What was issued before lengthens the texts, and so what the next step looks at.
             self._write(self.stepper.drain())
-            report = self.direct.advance_drafted(
-                self.sequences, self._n_positions(), proposal.drafts
-            )
-            accepted = self._write(report)
+            self._write(self.direct.advance(self.sequences, self._n_positions()))
         else:
-            accepted = self._write(self._issue())
-        if self.speculation:
-            step_s = time.perf_counter() - started
-            self.speculation.record(proposal, *accepted, step_s)
+            compared = self._write(self._issue())
+            if self.drafts:
+                self.drafts.lengths.record_step(*compared)
+
+    def _speculate(self, speculation: Speculation) -> None:
+        proposal = speculation.propose(self.sequences)
+        started = time.perf_counter()
+        report = self.direct.advance_drafted(self.sequences, self._n_positions(), proposal.drafts)
+        compared = self._write(report)
+        speculation.record(proposal, *compared, time.perf_counter() - started)
 
     def _n_positions(self) -> int:
         """Of the longest text."""
@@ -100,7 +108,7 @@ class Batch:
             return self.stepper.advance(self.sequences, self._n_positions())
         except NotRecorded as error:
             logger.warning("steps are issued one by one: %s", error)
-            report, self.stepper = self.stepper.drain(), self.direct
+            report, self.stepper, self.drafts = self.stepper.drain(), self.direct, None
             return report
 
     def _write(self, report: Report | None) -> tuple[int, int]:
@@ -113,16 +121,19 @@ class Batch:
             began_anew = sequence.temperature_index != report.temperatures[n]
             if sequence.ended or began_anew:
                 continue
-            proposed = min(report.n_drafted[n], step.n_accepted + 1)
+            # Up to the first rejected one, or to the end of text.
+            compared = max(len(step.tokens), step.n_accepted)
+            proposed = min(report.n_drafted[n], compared)
+            accepted = min(report.n_drafted[n], step.n_accepted)
             statistics = sequence.group.statistics
             statistics.row_steps += 1
             statistics.proposed += proposed
-            statistics.accepted += step.n_accepted
+            statistics.accepted += accepted
             statistics.tokens += sequence.append(
                 step.tokens, step.log_probabilities, self.model.tokenizer.eot
             )
             total_proposed += proposed
-            total_accepted += step.n_accepted
+            total_accepted += accepted
             groups.add(sequence.group)
         for group in groups:
             group.statistics.steps += 1
@@ -151,8 +162,7 @@ class Batch:
                 self._release(row)
 
     def _begin(self, slot: int, sequence: ActiveSequence) -> None:
-        initial_tokens = sequence.initial_tokens
-        self.state.begin(slot, initial_tokens[-1], len(initial_tokens) - 1, sequence.max_tokens)
+        self.state.begin(slot, sequence.initial_tokens, sequence.max_tokens)
 
     def _restart(self, row: int) -> None:
         sequence = self.sequences[row]
@@ -189,10 +199,15 @@ class Batch:
         last = self.sequences.pop()
         sequence.ended = True
         if row < len(self.sequences):
-            self.cache.move(len(self.sequences), row, last.n_positions)
+            n_positions = last.n_positions + self.stepper.n_unseen
+            self.cache.move(len(self.sequences), row, n_positions)
             self.state.move(len(self.sequences), row)
+            if self.drafts:
+                self.drafts.move(len(self.sequences), row, last)
             self.sequences[row] = last
         # A step that is under way, or has more rows than there are windows, leaves it alone.
         self.state.stop(len(self.sequences))
         if self.speculation:
             self.speculation.release(sequence)
+        if self.drafts:
+            self.drafts.forget(sequence)

@@ -5,6 +5,7 @@ A step reads and writes them without a look at a value, so that the host need no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -46,10 +47,12 @@ class BatchState:
         """
         self.rules, self.max_positions = rules, max_positions
         device = rules.timestamp_index.device
-        numbers = torch.zeros(6, n_slots, dtype=torch.long, device=device)
+        numbers = torch.zeros(7, n_slots, dtype=torch.long, device=device)
         self.last, self.before_last, self.latest_timestamp = numbers[0], numbers[1], numbers[2]
         self.count, self.position, self.limit = numbers[3], numbers[4], numbers[5]
         """Tokens written; where in the text the last one stands; how many fit."""
+        self.previous = numbers[6]
+        """The token that stands before the last one, initial tokens counted."""
         self._numbers = numbers
         self.active = torch.zeros(n_slots, dtype=torch.bool, device=device)
         self.text = torch.zeros(n_slots, max_positions + 1, dtype=torch.long, device=device)
@@ -60,21 +63,22 @@ class BatchState:
         """All that changes; they stay at their addresses."""
         return self._numbers, self.active, self.text
 
-    def begin(self, slot: int, last: int, position: int, limit: int) -> None:
+    def begin(self, slot: int, initial_tokens: Sequence[int], limit: int) -> None:
         """Take in a window, or begin it anew.
 
         Args:
             slot: the window's.
-            last: the last of its initial tokens, which the first step reads.
-            position: where that stands.
-            limit: how many tokens may be written after it.
+            initial_tokens: of which the first step reads the last.
+            limit: how many tokens may be written after them.
         """
         for tensor, value in (
-            (self.last, last),
+            # Where there is but one, it is read twice, at the same position.
+            (self.previous, initial_tokens[-2:][0]),
+            (self.last, initial_tokens[-1]),
             (self.before_last, -1),
             (self.latest_timestamp, -1),
             (self.count, 0),
-            (self.position, position),
+            (self.position, len(initial_tokens) - 1),
             (self.limit, limit),
             (self.active, True),
         ):
@@ -143,12 +147,14 @@ class BatchState:
         return Written(tokens, log_probabilities, n_written, n_accepted)
 
     def _advance(self, tokens: Tensor, is_kept: Tensor, n_written: Tensor) -> None:
-        n_rows = len(tokens)
+        n_rows, at = len(tokens), n_written[:, None]
         count, last, active = self.count[:n_rows], self.last[:n_rows], self.active[:n_rows]
         before_last, latest = self.before_last[:n_rows], self.latest_timestamp[:n_rows]
+        previous = self.previous[:n_rows]
+        read = torch.cat([previous[:, None], last[:, None], tokens], dim=1)
+        previous.copy_(read.gather(1, at)[:, 0])
         written = torch.where(count > 0, last, -1)
         history = torch.cat([before_last[:, None], written[:, None], tokens], dim=1)
-        at = n_written[:, None]
         before_last.copy_(history.gather(1, at)[:, 0])
         newest = history.gather(1, at + 1)[:, 0]
         last.copy_(torch.where(n_written > 0, newest, last))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 MAX_DRAFT_TOKENS = 8
 # About what a window holds, over which the cost of encoding it for the draft model is spread.
@@ -13,6 +13,13 @@ COUNT_DECAY, TIME_DECAY = 0.9, 0.8
 MAX_ACCEPTANCE = 0.98
 # A smaller gain than this is within the noise of the clock.
 MIN_SPEEDUP = 1.03
+# Of recorded steps: each length is a recording of its own, and takes the time of some twenty steps.
+RECORDED_LENGTHS, FIRST_RECORDED_LENGTH = (2, 4, 6, 8), 4
+MIN_GAIN_OF_RECORDING = 1.1
+# Draft tokens that tell a rate of acceptance, and beyond which earlier ones count for half.
+MIN_COMPARED, MANY_COMPARED = 16, 512
+# Steps without a draft after which speech may have changed, and drafts that cost little are tried.
+STEPS_BETWEEN_TRIALS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,7 @@ class SpeculationController:
 
     The first step has no draft, to know what it costs, and so has the first with more rows than
     ever before. A few steps then try a single token; from there the length with the most tokens a
-    second is taken, and drafting stops for good when that is none (Leviathan et al. 2023, section
-    3, give the expected number of tokens).
+    second is taken, and drafting stops for good when that is none.
     """
 
     policy: DraftPolicy = DEFAULT_DRAFT_POLICY
@@ -123,15 +129,100 @@ class SpeculationController:
             self.length = self._best_length(n_rows) if fixed is None else fixed
 
     def _best_length(self, n_rows: int) -> int:
-        rate = min(MAX_ACCEPTANCE, self._accepted / max(1.0, self._proposed))
+        rate = self._accepted / max(1.0, self._proposed)
         best, least_s = 0, self.baseline_step_s / MIN_SPEEDUP
         for n in range(1, MAX_DRAFT_TOKENS + 1):
-            tokens = (1 - rate ** (n + 1)) / (1 - rate)
+            tokens = expected_tokens(rate, n)
             step_s = self.baseline_step_s + n * (self._draft_token_s + self._verify_token_s)
             token_s = step_s / tokens + n_rows * self._encode_window_s / TOKENS_PER_WINDOW
             if token_s < least_s:
                 best, least_s = n, token_s
         return best
+
+
+@dataclass
+class RecordedDraftLength:
+    """Chooses the length of drafts that are part of a recorded step.
+
+    What such a step takes depends on its rows and its length alone and is measured once; only the
+    rate of acceptance is learnt from the steps.
+    """
+
+    policy: DraftPolicy = DEFAULT_DRAFT_POLICY
+    length: int = FIRST_RECORDED_LENGTH
+    """The latest that was not 0."""
+    encode_window_s: float = 0.0
+    """What encoding a window for the draft model takes."""
+    _step_s: dict[tuple[int, int], float] = field(default_factory=dict)
+    _proposed: float = 0.0
+    _accepted: float = 0.0
+    _n_plain: int = 0
+
+    @property
+    def learns(self) -> bool:
+        """Whether times matter."""
+        return self.policy.fixed_length is None
+
+    def record_time(self, n_rows: int, length: int, step_s: float) -> None:
+        """What a step of so many rows, with drafts of a length, takes; the first time counts."""
+        self._step_s.setdefault((n_rows, length), step_s)
+
+    def record_step(self, proposed: int, accepted: int) -> None:
+        """Learn from a step; arguments as in `SpeculationController`."""
+        self._proposed += proposed
+        self._accepted += accepted
+        if self._proposed > MANY_COMPARED:
+            self._proposed, self._accepted = self._proposed / 2, self._accepted / 2
+
+    def needs_baseline(self, n_rows: int) -> bool:
+        """Whether the time of a step without drafts is to be measured before a length is chosen."""
+        return self.learns and (n_rows, 0) not in self._step_s
+
+    def choose(self, n_rows: int) -> int:
+        """How many tokens to draft for each of the rows; 0: none."""
+        if self.policy.fixed_length is not None:
+            return self.policy.fixed_length
+        if self._proposed < MIN_COMPARED:
+            return self.length
+        best = self._best_length(n_rows)
+        if best:
+            self.length = best
+        self._n_plain = 0 if best else self._n_plain + 1
+        if self._n_plain >= STEPS_BETWEEN_TRIALS and self.encode_window_s == 0:
+            self._proposed = self._accepted = self._n_plain = 0
+        return best
+
+    def _best_length(self, n_rows: int) -> int:
+        best = self.length
+        for length in RECORDED_LENGTHS:
+            known = (n_rows, length) in self._step_s
+            gain = 1.0 if known else MIN_GAIN_OF_RECORDING
+            if self._token_s(n_rows, length) * gain < self._token_s(n_rows, best):
+                best = length
+        pays = self._token_s(n_rows, best) * MIN_SPEEDUP < self._step_s[n_rows, 0]
+        return best if pays else 0
+
+    def _token_s(self, n_rows: int, length: int) -> float:
+        """Of a row, the time that passes for each token of its text."""
+        step_s = self._step_s[n_rows, 0] + length * self._draft_token_s(n_rows, length)
+        tokens = expected_tokens(self._accepted / self._proposed, length)
+        return step_s / tokens + n_rows * self.encode_window_s / TOKENS_PER_WINDOW
+
+    def _draft_token_s(self, n_rows: int, length: int) -> float:
+        """What each drafted token adds to a step: as measured, or where it was most alike."""
+        added = {
+            (rows, k): (step_s - self._step_s[rows, 0]) / k
+            for (rows, k), step_s in self._step_s.items()
+            if k and (rows, 0) in self._step_s
+        }
+        alike = min(added, key=lambda of: (abs(of[0] - n_rows), abs(of[1] - length)), default=None)
+        return 0.0 if alike is None else max(0.0, added[alike])
+
+
+def expected_tokens(rate: float, length: int) -> float:
+    """That a step writes for a row, at a rate of acceptance: Leviathan et al. 2023, section 3."""
+    rate = min(MAX_ACCEPTANCE, rate)
+    return (1 - rate ** (length + 1)) / (1 - rate)
 
 
 def _smoothed(before: float, now: float, *, is_first: bool) -> float:

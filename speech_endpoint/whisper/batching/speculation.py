@@ -7,6 +7,7 @@ draft never changes the text.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +20,13 @@ from speech_endpoint.whisper.batching.draft_length import DraftPolicy, Speculati
 from speech_endpoint.whisper.batching.prefill import Prefilled
 from speech_endpoint.whisper.batching.sequence import ActiveSequence
 from speech_endpoint.whisper.checkpoint import Checkpoint
+from speech_endpoint.whisper.checkpoint.weights import encoder_size, same_encoder
 from speech_endpoint.whisper.logit_rules import TextContext
+from speech_endpoint.whisper.model.cache import DecoderCache
 from speech_endpoint.whisper.model.whisper import WhisperModel
 from speech_endpoint.whisper.tokenizer import Tokenizer, token_map
+
+logger = logging.getLogger(__name__)
 
 # A draft model of whose text tokens fewer exist in the target's vocabulary would hardly ever finish
 # a word.
@@ -47,7 +52,7 @@ class DraftModel:
         self.to_target = token_map(tokenizer, target_model.tokenizer)
         self._from_target = token_map(target_model.tokenizer, tokenizer)
         _check_pair(checkpoint, target, tokenizer, self.to_target)
-        self.shares_encoder = _shares_encoder(checkpoint, target)
+        self.shares_encoder = same_encoder(checkpoint.weights, target.weights)
         self.model = WhisperModel.from_checkpoint(
             checkpoint,
             target_model.backend,
@@ -59,11 +64,36 @@ class DraftModel:
         self.encoder_cost = 0.0
         """What its encoder costs, as a part of the target's."""
         if not self.shares_encoder:
-            self.encoder_cost = _encoder_size(checkpoint) / _encoder_size(target)
+            self.encoder_cost = encoder_size(checkpoint.weights) / encoder_size(target.weights)
+        self.same_text = self.model.tokenizer.same_ids(target_model.tokenizer) and (
+            self.model.decoder.max_positions == target_model.decoder.max_positions
+        )
+        """Whether it reads the target's tokens as they are, and as many: it may then draft on the
+        device, in the step that checks the drafts."""
+        if not self.same_text and target_model.backend.recorder() is not None:
+            logger.warning(
+                "ASSISTANT_MODEL %r has another vocabulary than %r, and does not draft on %s",
+                checkpoint.name,
+                target.name,
+                target_model.backend.device,
+            )
 
     def to_draft_ids(self, tokens: Sequence[int]) -> list[int]:
         """The target's tokens in this vocabulary; a space stands for one that is missing."""
         return [self._from_target.get(token, self._space) for token in tokens]
+
+    def audio(self, prefilled: Prefilled, n: int) -> Tensor:
+        """What `attach_audio` takes of the n-th of some windows."""
+        if self.shares_encoder:
+            return prefilled.audio_features[n : n + 1]
+        if self.shares_log_mel:
+            return prefilled.log_mel[n : n + 1]
+        return self.model.log_mel([prefilled.sequences[n].request.waveform()])
+
+    def attach_audio(self, cache: DecoderCache, slot: int, audio: Tensor) -> None:
+        """Encode a window, unless that is done, and take it into a slot of a cache."""
+        features = audio if self.shares_encoder else self.model.encoder(audio)
+        self.model.decoder.attach_audio(cache, slot, features)
 
 
 def _check_pair(
@@ -76,30 +106,6 @@ def _check_pair(
         raise ModelUnavailable(
             f"{pair}only {n_shared} of its {len(text_tokens)} text tokens exist there"
         )
-
-
-def _encoder_names(checkpoint: Checkpoint) -> list[str]:
-    return [name for name in checkpoint.weights if name.startswith("model.encoder.")]
-
-
-def _shares_encoder(draft: Checkpoint, target: Checkpoint) -> bool:
-    """Whether both encoders are equal, weight for weight, as distil-whisper's is: one pass does.
-
-    Compared in the coarser of the two files' number formats: a copy in another is the same encoder.
-    """
-    names = _encoder_names(target)
-    return sorted(names) == sorted(_encoder_names(draft)) and all(
-        _equal_when_rounded(draft.weights[name], target.weights[name]) for name in names
-    )
-
-
-def _equal_when_rounded(one: Tensor, other: Tensor) -> bool:
-    coarser = max(one.dtype, other.dtype, key=lambda dtype: torch.finfo(dtype).eps)
-    return torch.equal(one.to(coarser), other.to(coarser))
-
-
-def _encoder_size(checkpoint: Checkpoint) -> int:
-    return sum(checkpoint.weights[name].numel() for name in _encoder_names(checkpoint))
 
 
 @dataclass(eq=False)
@@ -156,15 +162,9 @@ class Speculation:
                 self._slots.append(self._slot(sequence, prefilled, n))
 
     def _slot(self, sequence: ActiveSequence, prefilled: Prefilled, n: int) -> DraftSlot:
-        options = sequence.group.options
-        if self.draft.shares_encoder:
-            pending = prefilled.audio_features[n : n + 1]
-        elif self.draft.shares_log_mel:
-            pending = prefilled.log_mel[n : n + 1]
-        else:
-            pending = self.draft.model.log_mel([sequence.request.waveform()])
-        tokens = self.draft.model.tokenizer.initial_tokens(sequence.language, options.task)
-        return DraftSlot(sequence, tokens, pending=pending)
+        task = sequence.group.options.task
+        tokens = self.draft.model.tokenizer.initial_tokens(sequence.language, task)
+        return DraftSlot(sequence, tokens, pending=self.draft.audio(prefilled, n))
 
     def release(self, sequence: ActiveSequence) -> None:
         """Forget a sequence; the last one moves to its slot."""
@@ -227,19 +227,16 @@ class Speculation:
 
     def _encode_pending(self, slots: Sequence[DraftSlot]) -> None:
         """Encode the audio of the first slots, where that is not done yet."""
-        model, n_encoded = self.draft.model, 0
+        n_encoded = 0
         started = time.perf_counter()
         for n, slot in enumerate(slots):
             if slot.pending is not None:
-                features = (
-                    slot.pending if self.draft.shares_encoder else model.encoder(slot.pending)
-                )
-                model.decoder.attach_audio(self.cache, n, features)
+                self.draft.attach_audio(self.cache, n, slot.pending)
                 slot.pending = None
                 n_encoded += 1
         if n_encoded:
             # So that this time holds the encoding, and the next does not.
-            model.backend.synchronize()
+            self.draft.model.backend.synchronize()
         self.controller.record_encoding(n_encoded, time.perf_counter() - started)
 
     def _draft(self, slots: Sequence[DraftSlot], length: int) -> list[list[int]]:

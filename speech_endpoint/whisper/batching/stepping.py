@@ -77,6 +77,10 @@ class Stepper(Protocol):
     def drain(self) -> Report | None:
         """What has been issued and not been reported yet."""
 
+    @property
+    def n_unseen(self) -> int:
+        """Tokens by which what has not been reported yet may have lengthened a text."""
+
 
 class DirectStepper:
     """Issues steps one by one, and waits for what each says."""
@@ -90,6 +94,11 @@ class DirectStepper:
 
     def drain(self) -> None:
         """Everything is reported at once."""
+
+    @property
+    def n_unseen(self) -> int:
+        """As in `Stepper`."""
+        return 0
 
     def advance_drafted(
         self,

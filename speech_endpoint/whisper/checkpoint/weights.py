@@ -196,3 +196,29 @@ def _layer_shapes(prefix: str, attentions: list[str], width: int, inner: int) ->
 
 def _linear_shapes(name: str, weight: Shape) -> dict[str, Shape]:
     return {name + ".weight": weight, name + ".bias": weight[:1]}
+
+
+def _encoder_names(weights: Mapping[str, Tensor]) -> list[str]:
+    return [name for name in weights if name.startswith("model.encoder.")]
+
+
+def encoder_size(weights: Mapping[str, Tensor]) -> int:
+    """How many numbers a model's encoder has."""
+    return sum(weights[name].numel() for name in _encoder_names(weights))
+
+
+def same_encoder(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two models' encoders are equal, weight for weight, as distil-whisper's is: one pass
+    does for both.
+
+    Compared in the coarser of the two files' number formats: a copy in another is the same encoder.
+    """
+    names = _encoder_names(other)
+    return sorted(names) == sorted(_encoder_names(one)) and all(
+        _equal_when_rounded(one[name], other[name]) for name in names
+    )
+
+
+def _equal_when_rounded(one: Tensor, other: Tensor) -> bool:
+    coarser = max(one.dtype, other.dtype, key=lambda dtype: torch.finfo(dtype).eps)
+    return torch.equal(one.to(coarser), other.to(coarser))

@@ -16,10 +16,11 @@ from speech_endpoint.whisper.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.core
 MAX_POSITIONS = 24
-N_INITIAL = 4
 TOKENIZER = Tokenizer(load_checkpoint(str(MODELS / "whisper-tiny.en")))
 RULES = LogitRules(TOKENIZER, torch.device("cpu"))
 FIRST = TOKENIZER.first_timestamp
+INITIAL_TOKENS = [TOKENIZER.sot_prev, 400, TOKENIZER.sot]
+N_INITIAL = len(INITIAL_TOKENS)
 
 
 @st.composite
@@ -61,10 +62,18 @@ def state_after(histories: list[list[int]], limit: int = MAX_POSITIONS) -> Batch
     state = BatchState(RULES, len(histories), MAX_POSITIONS)
     for slot, history in enumerate(histories):
         row = BatchState(RULES, 1, MAX_POSITIONS)
-        row.begin(0, TOKENIZER.sot, N_INITIAL - 1, limit)
+        row.begin(0, INITIAL_TOKENS, limit)
         for token in history:
             row.write(tensors([[]]), Sampled(torch.tensor([token]), torch.zeros(1)))
-        for name in ("last", "before_last", "latest_timestamp", "count", "position", "limit"):
+        for name in (
+            "last",
+            "before_last",
+            "latest_timestamp",
+            "count",
+            "position",
+            "limit",
+            "previous",
+        ):
             getattr(state, name)[slot] = getattr(row, name)[0]
         state.active[slot], state.text[slot] = row.active[0], row.text[0]
     return state
@@ -121,6 +130,7 @@ def test_a_step_appends_what_a_list_would_hold(batch, limit: int) -> None:
         assert state.count[row] == len(after)
         assert state.position[row] == N_INITIAL - 1 + len(after)
         assert state.last[row] == after[-1]
+        assert state.previous[row] == [*INITIAL_TOKENS, *after][-2]
         assert state.before_last[row] == (after[-2] if len(after) > 1 else -1)
         assert bool(state.active[row]) == (after[-1] != TOKENIZER.eot and len(after) < limit)
 
@@ -134,7 +144,15 @@ def test_a_window_that_is_done_stays_as_it_is(batch) -> None:
         state.stop(slot)
     before = {
         name: getattr(state, name).clone()
-        for name in ("last", "before_last", "latest_timestamp", "count", "position", "active")
+        for name in (
+            "last",
+            "before_last",
+            "latest_timestamp",
+            "count",
+            "position",
+            "active",
+            "previous",
+        )
     }
     text = state.text[:, :MAX_POSITIONS].clone()
     chosen = torch.tensor(choices).flatten()

@@ -7,79 +7,21 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from paths import KENNEDY, MODELS
+from replays import ReplayingBackend, Replays, decode
 
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.whisper.backends.cpu import CpuBackend
-from speech_endpoint.whisper.backends.recording import Recorder, Tensors
-from speech_endpoint.whisper.batching.engine import Engine
-from speech_endpoint.whisper.batching.sequence import DecodeRequest, DecodeResult, RequestGroup
+from speech_endpoint.whisper.backends.recording import Tensors
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
 pytestmark = pytest.mark.core
 
 
-class Replays:
-    """Does recorded work again by calling it, into the tensors that it first wrote to."""
-
-    def __init__(self) -> None:
-        self.n_recorded = self.n_replayed = 0
-
-    def record(self, work: Callable[[], Tensors]) -> tuple[Callable[[], None], Tensors]:
-        written = work()
-        addresses = [tensor.data_ptr() for tensor in written]
-        self.n_recorded += 1
-
-        def replay() -> None:
-            self.n_replayed += 1
-            for static, now in zip(written, work(), strict=True):
-                static.copy_(now)
-            assert addresses == [tensor.data_ptr() for tensor in written]
-
-        return replay, written
-
-    def fetch(self, written: Tensors) -> Callable[[], Tensors]:
-        copies = tuple(tensor.clone() for tensor in written)
-        return lambda: copies
-
-
-class ReplayingBackend(CpuBackend):
-    def __init__(self) -> None:
-        super().__init__("float32", "none")
-        self.replays = Replays()
-
-    def recorder(self) -> Recorder:
-        return self.replays
-
-
 @pytest.fixture(scope="module")
 def windows() -> list[np.ndarray]:
     waveform = decode_audio(KENNEDY.read_bytes(), 16_000, 60)
     return [waveform[n * 16_000 : (n + 1 + n % 2) * 16_000] for n in range(5)]
-
-
-def decode(
-    model: WhisperModel, windows: list[np.ndarray], n_slots: int, fallback: bool
-) -> dict[int, DecodeResult]:
-    """Half of the windows come when the others are under way."""
-    engine, group = Engine(model, n_slots), RequestGroup()
-    requests = [
-        DecodeRequest(group, n, float(n), (window,), fallback=fallback)
-        for n, window in enumerate(windows)
-    ]
-    for request in requests[:3]:
-        engine.add(request)
-    found = {}
-    n_steps = 0
-    while engine.busy:
-        for result in engine.step():
-            assert isinstance(result, DecodeResult)
-            found[result.request.index] = result
-        n_steps += 1
-        if n_steps == 4:
-            for request in requests[3:]:
-                engine.add(request)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +42,8 @@ def test_late_looks_and_fixed_addresses_change_no_token(
 ) -> None:
     """Windows that are decoded again draw at random, which takes steps of its own."""
     direct, captured = models
-    expected = decode(direct, windows, n_slots, fallback)
-    found = decode(captured, windows, n_slots, fallback)
+    expected = decode(direct, windows, n_slots, fallback=fallback)
+    found = decode(captured, windows, n_slots, fallback=fallback)
     assert sorted(found) == sorted(expected) == list(range(5))
     for n, result in expected.items():
         assert found[n].tokens == result.tokens, n
@@ -123,5 +65,5 @@ def test_a_device_that_records_nothing_decodes_all_the_same(
 ) -> None:
     _, captured = models
     monkeypatch.setattr(captured.backend, "replays", Refuses())
-    expected, found = (decode(model, windows[:2], 4, fallback=False) for model in models)
+    expected, found = (decode(model, windows[:2], 4) for model in models)
     assert {n: found[n].tokens for n in found} == {n: expected[n].tokens for n in expected}

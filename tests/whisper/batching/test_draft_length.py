@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from speech_endpoint.whisper.batching.draft_length import (
+    FIRST_RECORDED_LENGTH,
     MAX_DRAFT_TOKENS,
+    MIN_COMPARED,
+    MIN_SPEEDUP,
+    RECORDED_LENGTHS,
+    STEPS_BETWEEN_TRIALS,
     DraftPolicy,
+    RecordedDraftLength,
     SpeculationController,
+    expected_tokens,
 )
 
 pytestmark = pytest.mark.pure
@@ -111,3 +118,66 @@ def test_an_expensive_encoder_that_has_been_tried_is_not_ruled_out_by_a_new_base
     controller.record_encoding(1, 0.9)
     controller.record_baseline(0.1, 24)
     assert controller.length > 1
+
+
+def recorded(
+    rate: float, draft_token_s: float, plain_s: float = 1.0, encode_s: float = 0.0
+) -> RecordedDraftLength:
+    """Of one row: steps of a second, a rate of acceptance that is well known."""
+    lengths = RecordedDraftLength(encode_window_s=encode_s)
+    assert lengths.needs_baseline(1)
+    for length in (0, FIRST_RECORDED_LENGTH):
+        lengths.record_time(1, length, plain_s + length * draft_token_s)
+    assert not lengths.needs_baseline(1)
+    lengths.record_step(500, round(500 * rate))
+    return lengths
+
+
+@given(st.floats(0, 1), st.floats(0.001, 2))
+def test_a_recorded_length_is_the_fastest_or_near_it(rate: float, draft_token_s: float) -> None:
+    """What another would gain does not pay for recording it."""
+    rate = round(500 * rate) / 500
+    speeds = {
+        length: expected_tokens(rate, length) / (1 + length * draft_token_s)
+        for length in (0, *RECORDED_LENGTHS)
+    }
+    chosen = recorded(rate, draft_token_s).choose(1)
+    assert chosen in speeds
+    if chosen:
+        assert speeds[chosen] > speeds[0] * MIN_SPEEDUP * 0.999
+        assert speeds[chosen] * 1.11 > max(speeds.values())
+    else:
+        assert speeds[FIRST_RECORDED_LENGTH] < speeds[0] * MIN_SPEEDUP * 1.001
+
+
+@given(st.lists(st.tuples(st.integers(0, 200), st.floats(0, 1)), max_size=20))
+def test_a_recorded_length_that_is_forced_stays(steps: list[tuple[int, float]]) -> None:
+    lengths = RecordedDraftLength(DraftPolicy(fixed_length=3))
+    for proposed, rate in steps:
+        lengths.record_step(proposed, int(proposed * rate))
+        assert lengths.choose(24) == 3 and not lengths.needs_baseline(24)
+
+
+def test_recorded_drafts_are_tried_until_a_rate_is_known_and_again_when_speech_may_have_changed():
+    lengths = RecordedDraftLength()
+    lengths.record_time(24, 0, 1.0)
+    lengths.record_time(24, FIRST_RECORDED_LENGTH, 1.3)
+    for _ in range(MIN_COMPARED):
+        assert lengths.choose(24) == FIRST_RECORDED_LENGTH
+        lengths.record_step(1, 0)
+    for _ in range(STEPS_BETWEEN_TRIALS):
+        assert lengths.choose(24) == 0
+        lengths.record_step(0, 0)
+    assert lengths.choose(24) == FIRST_RECORDED_LENGTH
+
+
+def test_a_recorded_draft_whose_encoder_costs_more_than_it_gains_stops_and_is_not_tried_again():
+    assert recorded(0.9, 0.05).choose(1) > 0
+    lengths = recorded(0.9, 0.05, encode_s=100.0)
+    assert not any(lengths.choose(1) for _ in range(2 * STEPS_BETWEEN_TRIALS))
+
+
+def test_rows_that_were_never_drafted_for_are_judged_by_those_that_were() -> None:
+    lengths = recorded(0.0, 0.5)
+    lengths.record_time(8, 0, 2.0)
+    assert lengths.choose(8) == 0

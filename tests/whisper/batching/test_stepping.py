@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from speech_endpoint.whisper.backends.cuda import CudaBackend
 from speech_endpoint.whisper.batching.batch_state import BatchState
+from speech_endpoint.whisper.batching.recorded_drafts import choose_drafts
 from speech_endpoint.whisper.batching.stepping import advance
 from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
 from speech_endpoint.whisper.logit_rules import LogitRules
@@ -92,9 +93,15 @@ def shaped_like(layers: int, heads: int, alignment_heads: int) -> Checkpoint:
 
 
 def step_on(
-    monkeypatch: pytest.MonkeyPatch, device: str, checkpoint: Checkpoint, rows: int, k: int
+    monkeypatch: pytest.MonkeyPatch,
+    device: str,
+    checkpoint: Checkpoint,
+    rows: int,
+    k: int,
+    *,
+    drafted: bool = False,
 ) -> tuple[Operations, BatchState]:
-    """One step of a model without values, on a device that need not be there."""
+    """One step of a model without values, on a device that need not be there; drafted by itself."""
     backend = CudaBackend(torch.device(device), torch.float16)
     tokenizer = Tokenizer(checkpoint)
     decoder, rules = Decoder(checkpoint, backend), LogitRules(tokenizer, backend.device)
@@ -104,10 +111,12 @@ def step_on(
     decoder.attach_audio(cache, 0, encoder(mel))
     state = BatchState(rules, rows, decoder.max_positions)
     drafts = torch.zeros(rows, k, dtype=torch.long, device=device)
-    model = SimpleNamespace(decoder=decoder, rules=rules)
+    model = SimpleNamespace(decoder=decoder, rules=rules, tokenizer=tokenizer)
     # A GPU has one kernel for it, which without values falls apart into ten.
     monkeypatch.setattr(F, "scaled_dot_product_attention", lambda q, *_, **__: q.clone())
     with torch.no_grad(), Operations() as operations:
+        if drafted:
+            drafts = choose_drafts(model, cache, state, rows, 64, k)
         written = advance(model, cache, state, drafts, 64)
     assert written.tokens.shape == (rows, k + 1) and written.tokens.device.type == device
     return operations, state
@@ -126,6 +135,12 @@ def test_a_step_reads_no_value(monkeypatch: pytest.MonkeyPatch, large: Checkpoin
     assert operations.n_kernels < 801, operations.counts
 
 
+def test_a_drafted_step_reads_no_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    checkpoint = shaped_like(layers=2, heads=2, alignment_heads=2)
+    operations, _ = step_on(monkeypatch, "meta", checkpoint, rows=24, k=4, drafted=True)
+    assert not [name for name in WAITS if operations.counts[name]], operations.counts
+
+
 def test_no_step_mixes_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors that pretend to be on a GPU: one that is left on the host raises."""
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -134,5 +149,5 @@ def test_no_step_mixes_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     with FakeTensorMode():
         for name, tensor in checkpoint.weights.items():
             checkpoint.weights[name] = torch.empty(tensor.shape)
-        _, state = step_on(monkeypatch, "cuda", checkpoint, rows=3, k=2)
+        _, state = step_on(monkeypatch, "cuda", checkpoint, rows=3, k=2, drafted=True)
         assert state.text.device.type == "cuda"
