@@ -34,6 +34,7 @@ SPEECH = (
     Section("row invariance", 20, kernels.row_invariance),
     Section("encoder", 15, kernels.encoder),
     Section("acceptance", 50, hours.acceptance),
+    Section("one hour, issued directly", 60, hours.one_hour_issued_directly),
     Section("memory", 30, hours.memory, gpu_only=True),
     Section("transformers", 40, peers.transformers),
     Section("faster-whisper", 60, peers.faster_whisper),

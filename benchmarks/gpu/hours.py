@@ -64,6 +64,13 @@ def one_hour(bench: Bench) -> None:
         n_windows = 3 if bench.small else WINDOWS_AN_HOUR
         for batch in batches[:1] if bench.small else batches:
             _hour(bench, f"{name}, batch {batch}", model, n_windows, batch)
+
+
+def one_hour_issued_directly(bench: Bench) -> None:
+    """The same, steps issued one by one."""
+    for name in BATCHES:
+        model, _ = random_model(bench, name)
+        n_windows = 3 if bench.small else WINDOWS_AN_HOUR
         with issued_directly(model):
             _hour(bench, f"{name}, batch 24, issued directly", model, n_windows, 24)
 

@@ -85,13 +85,15 @@ def _ways(
 
     size = bench.dtype.itemsize
     ways: dict[str, tuple[Attention, int]] = {
-        "the backend's": (lambda n: backend.cross_attention(query, keys[n], values[n]), size),
         "efficient": (partial(fused, SDPBackend.EFFICIENT_ATTENTION), size),
         "products, values straight": (straight, size),
         "flash": (partial(fused, SDPBackend.FLASH_ATTENTION), size),
         "cudnn": (partial(fused, SDPBackend.CUDNN_ATTENTION), size),
     }  # fmt: skip
-    return ways | (_own_ways(query, keys, values) if bench.device.type == "cuda" else {})
+    if bench.device.type != "cuda":
+        return ways
+    own = {"the backend's": (lambda n: backend.cross_attention(query, keys[n], values[n]), size)}
+    return ways | own | _own_ways(query, keys, values)
 
 
 def _own_ways(query: Tensor, keys: Tensor, values: Tensor) -> dict[str, tuple[Attention, int]]:
