@@ -183,10 +183,12 @@ class ScriptedDecoder:
         return logits.scatter_add_(2, forced[..., None], weight[..., None])
 
 
-def script(tokenizer: Tokenizer, n_rows: int, n_positions: int, max_tokens: int) -> Tensor:
+def script(
+    tokenizer: Tokenizer, n_rows: int, n_positions: int, max_tokens: int, deviation: float
+) -> Tensor:
     """(rows, positions): <|0.00|>, text that repeats nothing, <|28.00|>, end; of many lengths."""
     rng = np.random.default_rng(0)
-    lengths = rng.normal(TOKENS, TOKENS_DEVIATION, n_rows).clip(MIN_TOKENS, MAX_TOKENS)
+    lengths = rng.normal(TOKENS, deviation, n_rows).clip(MIN_TOKENS, MAX_TOKENS)
     at = np.arange(n_positions)[None]
     text = np.broadcast_to(2000 + at * 7919 % 40_000, (n_rows, n_positions)).copy()
     ends = np.minimum(lengths.astype(int), max_tokens)[:, None]
@@ -197,11 +199,16 @@ def script(tokenizer: Tokenizer, n_rows: int, n_positions: int, max_tokens: int)
 
 
 def scripted(
-    model: WhisperModel, n_rows: int, max_tokens: int = MAX_TOKENS, right: float = 1.0
+    model: WhisperModel,
+    n_rows: int,
+    max_tokens: int = MAX_TOKENS,
+    right: float = 1.0,
+    deviation: float = TOKENS_DEVIATION,
 ) -> WhisperModel:
-    """A model that writes the script; so much of it, as a draft model may."""
+    """A model that writes the script; so much of it, as a draft model may. Lengths belong to
+    slots: only where they do not differ are two runs the same token for token."""
     # A captured step may have more rows than there are windows.
-    table = script(model.tokenizer, 2 * n_rows, model.decoder.max_positions, max_tokens)
+    table = script(model.tokenizer, 2 * n_rows, model.decoder.max_positions, max_tokens, deviation)
     wrong = np.random.default_rng(2).random(table.shape) >= right
     table[torch.from_numpy(wrong)] = WRONG
     decoder: Any = ScriptedDecoder(model.decoder, model.tokenizer, table.to(model.backend.device))

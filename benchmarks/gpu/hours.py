@@ -89,12 +89,12 @@ def acceptance(bench: Bench) -> None:
     model, checkpoint = random_model(bench, "large-v3")
     _, small = random_model(bench, "distil")
     for batch, n_windows in [(4, 4)] if bench.small else [(24, 48), (1, 2)]:
-        target = scripted(model, batch, _most(bench))
+        target = scripted(model, batch, _most(bench), deviation=0)
         plain = _used(bench, Engine(target, batch), n_windows)
         bench.say(f"no drafts, batch {batch}", **plain.facts(bench))
         for rate, name, policy in DRAFTS:
             draft = DraftModel(small, checkpoint, model)
-            draft.model = scripted(draft.model, batch, _most(bench), right=rate)
+            draft.model = scripted(draft.model, batch, _most(bench), right=rate, deviation=0)
             found = _used(bench, Engine(target, batch, draft, policy), n_windows)
             bench.say(
                 f"drafts, {rate:.0%} right, batch {batch}, {name}",

@@ -49,8 +49,10 @@ def padded_to_blocks(rows: int) -> int:
     return (rows + ROW_BLOCK - 1) // ROW_BLOCK * ROW_BLOCK
 
 
-# A window's 1,500 frames in parts of 250.
+# A window's 1,500 frames in parts of 250: flash attention takes 256 at once, and what is taken at
+# once it cannot split by how many rows there are.
 KEY_PARTS = 6
+FLASH_CAPABILITY = (8, 0)
 # Of the memory that is free, so much may be a recording.
 MAX_HELD = 0.05
 
@@ -61,6 +63,14 @@ class CudaBackend(Backend):
     min_admission = 4
     records_steps = True
     warms_up = True
+
+    def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
+        super().__init__(device, dtype)
+        self._has_flash = (
+            dtype != torch.float32
+            and torch.cuda.is_available()
+            and torch.cuda.get_device_capability(device) >= FLASH_CAPABILITY
+        )
 
     def free_bytes(self) -> int:
         free, _ = torch.cuda.mem_get_info(self.device)
@@ -121,7 +131,7 @@ class CudaBackend(Backend):
         """
         if not query.is_cuda or key.shape[2] % KEY_PARTS:
             return _attention(query, key, value, None)
-        return _attention_in_parts(query, key, value, KEY_PARTS)
+        return _attention_in_parts(query, key, value, KEY_PARTS, self._has_flash)
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -135,18 +145,22 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=1.0)
 
 
-def _attention_in_parts(query: Tensor, key: Tensor, value: Tensor, n_parts: int) -> Tensor:
+def _attention_in_parts(
+    query: Tensor, key: Tensor, value: Tensor, n_parts: int, has_flash: bool
+) -> Tensor:
     """Attention to each part of the keys by itself, joined by the weight that each part has."""
     n_heads, n_queries = query.shape[1:3]
     of_parts = query[:, :, None].expand(-1, -1, n_parts, -1, -1).flatten(1, 2)
-    attended, log_weights, *_ = torch.ops.aten._scaled_dot_product_efficient_attention(
-        of_parts,
-        key.unflatten(2, (n_parts, -1)).flatten(1, 2),
-        value.unflatten(2, (n_parts, -1)).flatten(1, 2),
-        None,
-        True,
-        scale=1.0,
-    )
+    keys, values = (each.unflatten(2, (n_parts, -1)).flatten(1, 2) for each in (key, value))
+    aten = torch.ops.aten
+    if has_flash:
+        attended, log_weights, *_ = aten._scaled_dot_product_flash_attention(
+            of_parts, keys, values, scale=1.0
+        )
+    else:
+        attended, log_weights, *_ = aten._scaled_dot_product_efficient_attention(
+            of_parts, keys, values, None, True, scale=1.0
+        )
     weights = log_weights[:, :, :n_queries].unflatten(1, (n_heads, n_parts)).softmax(dim=2)
     joined = attended.unflatten(1, (n_heads, n_parts)) * weights[..., None]
     return joined.sum(dim=2).to(query.dtype)
