@@ -184,7 +184,11 @@ class ScriptedDecoder:
 
 
 def script(
-    tokenizer: Tokenizer, n_rows: int, n_positions: int, max_tokens: int, deviation: float
+    tokenizer: Tokenizer,
+    n_rows: int,
+    n_positions: int,
+    max_tokens: int,
+    deviation: float = TOKENS_DEVIATION,
 ) -> Tensor:
     """(rows, positions): <|0.00|>, text that repeats nothing, <|28.00|>, end; of many lengths."""
     rng = np.random.default_rng(0)
