@@ -164,8 +164,8 @@ class RecordedDraftLength:
         return self.policy.fixed_length is None
 
     def record_time(self, n_rows: int, length: int, step_s: float) -> None:
-        """What a step of so many rows, with drafts of a length, takes; the first time counts."""
-        self._step_s.setdefault((n_rows, length), step_s)
+        """What a step of so many rows, with drafts of a length, takes; the least counts."""
+        self._step_s[n_rows, length] = min(step_s, self._step_s.get((n_rows, length), step_s))
 
     def record_step(self, proposed: int, accepted: int) -> None:
         """Learn from a step; arguments as in `SpeculationController`."""
