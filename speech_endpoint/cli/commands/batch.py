@@ -105,14 +105,14 @@ def _run(source: str, dest: str, parameters: dict[str, Any], given: dict[str, An
 
 
 def _job(source: str, dest: str, parameters: dict[str, Any], given: dict[str, Any]) -> Job:
-    from speech_endpoint.archive.recogniser import ResidentRecogniser
+    from speech_endpoint.archive.recognisers import load_models
     from speech_endpoint.archive.recordings import Archive
     from speech_endpoint.archive.store import Store
     from speech_endpoint.archive.worker import Job
 
     # A worker's working directory is Ray's.
     here = str(Path.cwd())
-    make = partial(ResidentRecogniser, ModelSettings(), parameters, here)
+    make = partial(load_models, ModelSettings(), parameters, here)
     return Job(Archive(_absolute(source)), Store(_absolute(dest), given["table_format"]), make)
 
 

@@ -1,4 +1,4 @@
-"""Who transcribes a block's recordings: models in this process, in one running batch."""
+"""A block's recordings, transcribed by models in this process, in one running batch."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import asyncio
 import math
 import time
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from speech_endpoint.archive.recognisers import EngineFailed
 from speech_endpoint.archive.tables import Failure, Outcome
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.errors import InvalidRequest, ModelUnavailable
@@ -17,25 +18,6 @@ from speech_endpoint.service.events import Done, Failed, Unavailable
 from speech_endpoint.service.resident import ResidentService
 
 LOADING_POLL_S = 0.05
-
-
-class EngineFailed(RuntimeError):
-    """What was in work is lost; the models have to be loaded again."""
-
-
-class Recogniser(Protocol):
-    """Transcribes several recordings at once. Lives in a process of its own."""
-
-    def transcribe(self, recordings: Mapping[str, bytes]) -> dict[str, Outcome]:
-        """What became of each, by name.
-
-        Args:
-            recordings: the files' bytes, by name.
-
-        Raises:
-            EngineFailed: nothing is known of any.
-        """
-        ...
 
 
 class ResidentRecogniser:
