@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import ray
 from ray.cluster_utils import Cluster
 
 from speech_endpoint.archive.recognisers import Recogniser, load_models
@@ -72,6 +73,7 @@ def two_nodes() -> Iterator[tuple[Cluster, Any]]:
     try:
         yield cluster, cluster.add_node(num_cpus=1, object_store_memory=150 * 2**20)
     finally:
+        ray.shutdown()
         cluster.shutdown()
 
 
