@@ -48,6 +48,15 @@ class Archive:
     url: str
     """A folder, or what fsspec knows: s3://bucket/prefix, hf://datasets/owner/name, …"""
 
+    def check(self) -> None:
+        """
+        Raises:
+            UnknownArchive: there is nothing.
+        """
+        fs, root = filesystem(self.url)
+        if not fs.exists(root):
+            raise UnknownArchive(f"{self.url}: nothing there")
+
     def find(self, pattern: str | None = None, leave_out: str | None = None) -> Iterator[Recording]:
         """Every recording, in no particular order.
 
@@ -58,12 +67,11 @@ class Archive:
         Raises:
             UnknownArchive: nothing can be listed there.
         """
+        self.check()
         fs, root = filesystem(self.url)
         other = filesystem(leave_out)[1] if leave_out else None
         if fs.isfile(root):
             yield from _recordings(fs, fs._parent(root), fs.info(root), "*")
-        elif not fs.isdir(root):
-            raise UnknownArchive(f"{self.url}: nothing there")
         # Folder by folder: a million of fsspec's own descriptions would be gigabytes.
         for folder, _, files in fs.walk(root, detail=True):
             if other is None or not f"{folder}/".startswith(f"{other.rstrip('/')}/"):

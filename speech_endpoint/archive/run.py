@@ -14,11 +14,13 @@ from dataclasses import dataclass, fields
 
 import ray
 import ray.data
+import ray.exceptions
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from speech_endpoint.archive.blocks import Block, pack
 from speech_endpoint.archive.store import Store
 from speech_endpoint.archive.worker import BlockDone, Job, Worker
+from speech_endpoint.errors import ModelUnavailable
 
 BLOCKS_AHEAD = 2
 """Handed to a worker that is at work: it never waits for the next, and few are lost with it."""
@@ -81,10 +83,13 @@ def _not_done(store: Store, done: Container[str], counts: Counter[str]) -> Itera
 
 
 def plan_on_cluster(job: Job, pattern: str | None, resources: Resources) -> Planned:
-    """As `plan`, in a process that ends, on this machine."""
+    """As `plan`, in a process that ends, on this machine. What it holds is given back."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     task = ray.remote(plan).options(num_cpus=0, scheduling_strategy=here)
-    planned: Planned = ray.get(task.remote(job, pattern, resources.max_workers))
+    try:
+        planned: Planned = ray.get(task.remote(job, pattern, resources.max_workers))
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from None
     return planned
 
 
@@ -109,6 +114,9 @@ def transcribe(job: Job, n_pending: int, resources: Resources) -> Iterator[Block
         job: source and destination.
         n_pending: blocks, as `Planned` has it.
         resources: of the workers.
+
+    Raises:
+        ModelUnavailable: a worker cannot load the models.
     """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
@@ -127,7 +135,10 @@ def transcribe(job: Job, n_pending: int, resources: Resources) -> Iterator[Block
         num_gpus=resources.gpus,
     )
     for row in done.iter_rows():
-        yield BlockDone(**row)
+        block = BlockDone(**row)
+        if block.failure:
+            raise ModelUnavailable(block.failure)
+        yield block
 
 
 def resources_of_cluster(n_workers: int | None, cpus: float, gpus: float | None) -> Resources:

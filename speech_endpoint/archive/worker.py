@@ -12,6 +12,7 @@ from speech_endpoint.archive.recognisers import EngineFailed, Recogniser
 from speech_endpoint.archive.recordings import Archive, Recording
 from speech_endpoint.archive.store import Store
 from speech_endpoint.archive.tables import Failure, Outcome, error_row, transcript_row
+from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.transcript import Transcript
 
 MAX_TOGETHER = 2
@@ -40,20 +41,28 @@ class BlockDone:
     n_errors: int
     n_bytes: int
     audio_s: float
+    failure: str = ""
+    """Nothing was done, because the models cannot be loaded."""
 
 
 class Worker:
     """Lives in a process of its own and does one block after the other."""
 
     def __init__(self, job: Job) -> None:
-        self._job = job
-        self._recogniser = job.make_recogniser()
+        self._job, self._failure = job, ""
+        try:
+            self._recogniser = job.make_recogniser()
+        except ModelUnavailable as error:
+            # Ray would answer an error in here with its own, many tracebacks long.
+            self._failure = str(error)
 
     def __call__(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Do the pending block of a number, {"item": …}; a `BlockDone` as a row.
 
         Ray calls again with the same number where a worker or its answer is lost.
         """
+        if self._failure:
+            return asdict(BlockDone(0, 0, 0, 0.0, self._failure))
         return asdict(self.do(self._job.store.pending(int(row["item"]))))
 
     def do(self, block: Block) -> BlockDone:

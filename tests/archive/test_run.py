@@ -79,12 +79,17 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(source, work):
     assert_right(line)
 
 
+def batch(source: Path, dest: Path, *options: str, **env: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "speech_endpoint.cli", "batch", str(source), str(dest)]
+    return subprocess.run(
+        [*command, *options], capture_output=True, text=True, env={**os.environ, **env}
+    )
+
+
 def test_a_recording_that_is_none_is_an_error_and_the_rest_is_transcribed(tmp_path):
     for name, content in (("a.flac", AUSTEN.read_bytes()), ("b.mp3", b"not audio at all")):
         (tmp_path / name).write_bytes(content)
-    command = [sys.executable, "-m", "speech_endpoint.cli", "batch", str(tmp_path)]
-    command += [str(tmp_path / "out"), "--format", "jsonl", "--workers", "1"]
-    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+    done = batch(tmp_path, tmp_path / "out", "--format", "jsonl", "--workers", "1")
     assert done.returncode == 1, done.stderr
     assert "2/2 recordings, 1 failed" in done.stderr
     (row,), (error,) = (
@@ -94,3 +99,17 @@ def test_a_recording_that_is_none_is_an_error_and_the_rest_is_transcribed(tmp_pa
     assert (row["file"], row["language"]) == ("a.flac", "en")
     assert row["words"][0]["start"] < row["words"][-1]["end"] <= row["duration"]
     assert (error["file"], error["code"]) == ("b.mp3", "unreadable")
+
+
+def test_a_model_that_is_not_there_ends_the_run_in_one_line(source, tmp_path):
+    done = batch(source, tmp_path / "out", ASR_MODEL="/nowhere/at/all")
+    assert done.returncode == 78
+    assert "ASR_MODEL" in done.stderr.splitlines()[-1]
+    assert not list((tmp_path / "out").glob("transcripts/*"))
+
+
+def test_a_source_that_is_not_there_leaves_nothing_behind(tmp_path):
+    done = batch(tmp_path / "gone", tmp_path / "out")
+    assert done.returncode == 3
+    assert "gone: nothing there" in done.stderr
+    assert not (tmp_path / "out").exists()

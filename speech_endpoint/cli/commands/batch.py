@@ -14,7 +14,7 @@ from tqdm import tqdm
 from speech_endpoint.cli.exit_codes import ExitCode
 from speech_endpoint.cli.request_options import given_parameters, request_options
 from speech_endpoint.config import ModelSettings, resolve_model
-from speech_endpoint.errors import InvalidRequest, InvalidSettings
+from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable
 from speech_endpoint.parameters import InferenceConfig
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ def _run(source: str, dest: str, parameters: dict[str, Any], given: dict[str, An
         return _say(message, ExitCode.CONFIGURATION)
     try:
         job = _job(source, dest, parameters, given)
+        job.source.check()
         job.store.open(_identity(ModelSettings(), parameters))
         if given["retry_errors"]:
             job.store.forget_failures()
@@ -94,7 +95,7 @@ def _run(source: str, dest: str, parameters: dict[str, Any], given: dict[str, An
         return _transcribe(job, given)
     except UnknownArchive as error:
         return _say(str(error), ExitCode.NOTHING_FOUND)
-    except InvalidSettings as error:
+    except (InvalidSettings, ModelUnavailable) as error:
         return _say(str(error), ExitCode.CONFIGURATION)
     except ray.exceptions.RayError as error:
         return _say(_cause(error), ExitCode.CONFIGURATION)
@@ -136,11 +137,11 @@ def _transcribe(job: Job, given: dict[str, Any]) -> ExitCode:
     planned = plan_on_cluster(job, given["pattern"], resources)
     if not planned.n_recordings:
         return _say("no recordings there", ExitCode.NOTHING_FOUND)
-    progress = ArchiveProgress(planned, quiet=given["quiet"])
-    if planned.n_pending:
-        for block in transcribe(job, planned.n_pending, resources):
-            progress.add(block)
-    progress.close()
+    with ArchiveProgress(planned, quiet=given["quiet"]) as progress:
+        if planned.n_pending:
+            for block in transcribe(job, planned.n_pending, resources):
+                progress.add(block)
+    progress.conclude()
     return ExitCode.SOME_FAILED if progress.n_errors else ExitCode.OK
 
 
@@ -174,9 +175,14 @@ class ArchiveProgress:
         )
         self._bar.update(block.n_bytes)
 
-    def close(self) -> None:
-        """Say what was done."""
+    def __enter__(self) -> ArchiveProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._bar.close()
+
+    def conclude(self) -> None:
+        """Say what was done."""
         if self._quiet:
             return
         seconds = max(1e-3, time.monotonic() - self._started)
