@@ -1,5 +1,5 @@
 # make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | page-test | conformance |
-#   bench | bench-gpu | accuracy | fuzz | canary | audit
+#   bench | bench-gpu | scale | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
 COMPAT_PYTHON := .venv-compat/bin/python
@@ -19,7 +19,7 @@ PAGE_TOOLS := tests/page/node_modules/.package-lock.json
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test serve server-test page-test conformance bench bench-gpu accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test serve server-test page-test conformance bench bench-gpu scale accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -78,6 +78,10 @@ bench: $(BUILT) $(BENCH_INSTALLED)
 # On a machine with a GPU; docs/gpu/README.md says what each line decides. ARGS="speakers" for those.
 bench-gpu: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.gpu $(ARGS)
+
+# Seconds: the tables of docs/scale.md, from benchmarks/scale/cards.toml.
+scale: $(INSTALLED)
+	$(PYTHON) -m benchmarks.scale
 
 accuracy: $(BUILT) $(BENCH_INSTALLED)
 	$(PYTHON) -m benchmarks.accuracy $(ARGS)

@@ -10,16 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-# fmt: off
-SUFFIXES = frozenset({
-    ".3g2", ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi",
-    ".caf", ".dsf", ".dts", ".flac", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
-    ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mpga", ".mts", ".mxf", ".oga", ".ogg",
-    ".ogv", ".opus", ".qcp", ".ra", ".rm", ".spx", ".tak", ".tta", ".ts", ".voc", ".w64",
-    ".wav", ".webm", ".weba", ".wma", ".wmv", ".wv",
-})
-# fmt: on
-"""Of files that are taken from a folder; a file that is named itself may have any."""
+from speech_endpoint.audio.decoding.formats import SUFFIXES
+
 STDIN = "-"
 
 

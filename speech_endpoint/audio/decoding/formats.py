@@ -34,6 +34,15 @@ CODECS = frozenset({
     "wmav1", "wmav2", "wmavoice",
 })
 """Decoders of audio alone: a cover or a picture track is never decoded."""
+
+SUFFIXES = frozenset({
+    ".3g2", ".3gp", ".aac", ".ac3", ".aif", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi",
+    ".caf", ".dsf", ".dts", ".flac", ".flv", ".m2ts", ".m4a", ".m4b", ".m4v", ".mka", ".mkv",
+    ".mov", ".mp2", ".mp3", ".mp4", ".mpeg", ".mpg", ".mpga", ".mts", ".mxf", ".oga", ".ogg",
+    ".ogv", ".opus", ".qcp", ".ra", ".rm", ".spx", ".tak", ".tta", ".ts", ".voc", ".w64",
+    ".wav", ".webm", ".weba", ".wma", ".wmv", ".wv",
+})
+"""Of files that are taken from a folder; a file that is named itself may have any."""
 # fmt: on
 
 CONTAINER_OPTIONS = {

@@ -1,0 +1,1 @@
+"""What many machines do under a day's arrivals, on paper: docs/scale.md."""
