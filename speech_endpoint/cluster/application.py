@@ -12,7 +12,7 @@ from typing import Any
 from ray import serve
 from ray.serve import Application
 from ray.serve.handle import DeploymentHandle
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from speech_endpoint.cluster.replicas import DiarizerReplica, TranscriberReplica
 from speech_endpoint.cluster.service import ClusterService
@@ -28,8 +28,26 @@ MAX_HTTP_REQUESTS = 1000
 RECORDINGS_AT_A_TIME = 2
 """At a diarizer: one at work, and one that need not be fetched any more."""
 WINDOW_DRAIN_S = 120.0
+SURGE_PERCENT = 25
+"""In an update: so many more, one at least, are there before an old one goes."""
 QUIET = {"enable_access_log": False}
 """The application has a line a request of its own."""
+
+
+class NamedOnce:
+    """An application whose answers have no request id: Serve's proxy gives it them, the same."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def named_once(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [each for each in message["headers"] if each[0] != b"x-request-id"]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self.app(scope, receive, named_once)
 
 
 @serve.ingress()
@@ -50,7 +68,7 @@ class Ingress:
         self._service.start()
 
     def __serve_build_asgi_app__(self) -> ASGIApp:
-        return create_app(self._service, self._settings)
+        return NamedOnce(create_app(self._service, self._settings))
 
     def record_autoscaling_stats(self) -> dict[str, float]:
         """Asked by Serve, for `scaling.by_queued_audio`."""
@@ -69,6 +87,7 @@ def build(args: Mapping[str, Any]) -> Application:
         TranscriberReplica,
         name="Transcriber",
         logging_config=QUIET,
+        max_surge_percent=SURGE_PERCENT,
         max_ongoing_requests=settings.max_slots + SPARE_REQUESTS,
         graceful_shutdown_timeout_s=WINDOW_DRAIN_S,
     ).bind(repository)
@@ -85,6 +104,7 @@ def build(args: Mapping[str, Any]) -> Application:
         Ingress,
         name="Ingress",
         logging_config=QUIET,
+        max_surge_percent=SURGE_PERCENT,
         max_ongoing_requests=MAX_HTTP_REQUESTS,
         graceful_shutdown_timeout_s=settings.request_timeout_s,
     ).bind(transcriber, diarizer, repository)

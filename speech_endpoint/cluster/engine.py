@@ -77,12 +77,6 @@ class WindowEngine:
         """Nobody waits for it any more: its slot is free within a step. From any thread."""
         self._inbox.put(lambda: self._drop(ticket))
 
-    @property
-    def left_s(self) -> float:
-        """Seconds of audio of all windows here."""
-        tickets = [*self._waiting.copy(), *self._decoding.copy().values()]
-        return sum(ticket.request.duration_s for ticket in tickets)
-
     def _run(self) -> None:
         try:
             while True:
