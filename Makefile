@@ -62,7 +62,7 @@ server-test: $(BUILT) $(SERVER_TEST_INSTALLED)
 
 # docs/cluster.md. On this machine alone, or the cluster that RAY_ADDRESS names.
 cluster: $(CLUSTER_INSTALLED)
-	PYTHONPATH=. $(CLUSTER_PYTHON) -m ray.serve.scripts run deploy/ray/serve.yaml
+	HOST=$${HOST:-127.0.0.1} PYTHONPATH=$(CURDIR) $(CLUSTER_PYTHON) -m ray.serve.scripts run deploy/ray/serve.yaml
 
 cluster-test: $(BUILT) $(CLUSTER_INSTALLED)
 	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/cluster $(ARGS)

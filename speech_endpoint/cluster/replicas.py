@@ -13,6 +13,7 @@ from speech_endpoint.cluster.settings import ClusterSettings
 from speech_endpoint.cluster.windows import SentWindow, WindowAnswer
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.server.observation.log import set_up_logging
+from speech_endpoint.service.warm_up import DURATION_S, speechlike, warm_up
 from speech_endpoint.transcript import Diarization, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber
 
@@ -39,10 +40,12 @@ class TranscriberReplica:
         set_up_logging(settings.log_format)
         transcriber = Transcriber(settings, repository)
         self._tokenizer = transcriber.tokenizer
+        self._speed = warm_up(transcriber, None, settings.max_slots)
         self._engine = WindowEngine(transcriber, settings.max_slots)
 
-    async def ping(self) -> None:
-        """Answer: a replica is there."""
+    async def ping(self) -> float:
+        """A replica is there; seconds of audio a second that it does at least."""
+        return self._speed
 
     async def decode(self, window: SentWindow) -> AsyncIterator[Taken | WindowAnswer]:
         """Decode a window; if nobody waits for it any more, its slot is free within a step.
@@ -77,6 +80,7 @@ class DiarizerReplica:
         set_up_logging(settings.log_format)
         diarizer = Diarizer.from_settings(settings, repository)
         assert diarizer is not None
+        diarizer(speechlike(DURATION_S))
         self._diarizer = diarizer
 
     async def diarize(

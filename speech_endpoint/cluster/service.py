@@ -34,8 +34,8 @@ N_THREADS = 2
 PING_S = 5.0
 MAX_SILENCE_S = 30.0
 """Of the replicas, until they count as gone."""
-FIRST_SPEED, FIRST_WORK_S = 4.0, 5.0
-"""Seconds of audio a second, and the seconds of work that it counts as until there is a measure."""
+WARM_UP_WORK_S = 10.0
+"""The speed that one replica's warm-up measured counts as much as so many seconds of work."""
 
 Result = TypeVar("Result")
 
@@ -66,7 +66,6 @@ class ClusterService:
         self.settings, self.limits = settings, limits
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog(limits)
-        self._backlog.measure(FIRST_SPEED * FIRST_WORK_S, FIRST_WORK_S)
         self._transcriber = transcriber
         self._dispatcher = WindowDispatcher(transcriber)
         checkpoint = load_checkpoint(
@@ -99,10 +98,14 @@ class ClusterService:
         self._watching = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
+        is_measured = False
         while True:
             # One that has much to do answers late; windows that come back say as much.
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(self._transcriber.ping.remote(), MAX_SILENCE_S)
+                speed = await asyncio.wait_for(self._transcriber.ping.remote(), MAX_SILENCE_S)
+                if not is_measured:
+                    self._backlog.measure(speed * WARM_UP_WORK_S, WARM_UP_WORK_S)
+                    is_measured = True
                 self._heard_s = time.monotonic()
             await asyncio.sleep(PING_S)
 
@@ -191,12 +194,10 @@ class ClusterService:
                 if not work.is_diarized:
                     both.create_task(self._diarize(work))
             await self._compute(work.conclude)
-        except ExceptionGroup as group:
-            work.fail(group.exceptions[0])
         except MemoryError:
             work.fail(OutOfMemory("out of memory; send a shorter recording"))
         except Exception as error:
-            work.fail(error)
+            work.fail(_first(error))
         finally:
             self._reception.hand_back_memory()
 
@@ -241,3 +242,10 @@ def _open(work: Work) -> list[DecodeRequest]:
             return requests
     units.close()
     return []
+
+
+def _first(error: Exception) -> Exception:
+    """What a group of tasks has failed of."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
