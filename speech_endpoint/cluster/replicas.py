@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from speech_endpoint.server.observation.log import set_up_logging
 from speech_endpoint.service.warm_up import DURATION_S, speechlike, warm_up
 from speech_endpoint.transcript import Diarization, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber
+from speech_endpoint.units import Units, finish
 
 logger = logging.getLogger(__name__)
 
@@ -90,12 +92,28 @@ class DiarizerReplica:
         min_speakers: int | None,
         max_speakers: int | None,
     ) -> Diarization:
-        """As `Diarizer.__call__`."""
-        return await asyncio.to_thread(
-            self._diarizer,
+        """As `Diarizer.__call__`; if nobody waits for it any more, it ends within a unit."""
+        units = self._diarizer.stream(
             # Ray's arrays are read-only, which PyTorch warns of.
             waveform.copy(),
             num_speakers=num_speakers,
             min_speakers=min_speakers,
             max_speakers=max_speakers,
         )
+        gone = threading.Event()
+        try:
+            return await asyncio.to_thread(finish, _until(gone, units))
+        finally:
+            gone.set()
+
+
+def _until(gone: threading.Event, units: Units[Diarization]) -> Units[Diarization]:
+    """Units, as long as somebody waits for what comes of them."""
+    while not gone.is_set():
+        try:
+            yield next(units)
+        except StopIteration as end:
+            diarization: Diarization = end.value
+            return diarization
+    units.close()
+    raise asyncio.CancelledError
