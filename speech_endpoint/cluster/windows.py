@@ -51,7 +51,8 @@ class SentWindow:
     def request(self) -> DecodeRequest:
         """For an engine; its caller has no other window."""
         group = RequestGroup(self.options, Caller(self.is_short), LanguagePrior(dict(self.prior)))
-        return DecodeRequest(group, 0, 0.0, (self.samples,), self.fallback)
+        # Ray's arrays are read-only, which PyTorch warns of.
+        return DecodeRequest(group, 0, 0.0, (self.samples.copy(),), self.fallback)
 
 
 @dataclass(frozen=True)
