@@ -12,6 +12,7 @@ from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 
 from speech_endpoint.errors import OutOfMemory
+from speech_endpoint.service.scheduler import LONG_SHARE, MAX_FAILED_STEPS
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.whisper.batching.engine import Engine
 from speech_endpoint.whisper.batching.sequence import (
@@ -19,9 +20,6 @@ from speech_endpoint.whisper.batching.sequence import (
     DecodeResult,
     MultilingualWindow,
 )
-
-LONG_SHARE = 0.4
-MAX_FAILED_STEPS = 3
 
 Result = DecodeResult | MultilingualWindow
 

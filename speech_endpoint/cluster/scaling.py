@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
-from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingContext
 
 INGRESS, TRANSCRIBER = "Ingress", "Transcriber"
 QUEUED_AUDIO_S = "queued_audio_s"
+
+Deployment = TypeVar("Deployment")
 
 
 class ByQueuedAudio:
@@ -28,17 +29,17 @@ class ByQueuedAudio:
         self.audio_s_per_replica = audio_s_per_replica
 
     def __call__(
-        self, contexts: Mapping[DeploymentID, AutoscalingContext]
-    ) -> tuple[dict[DeploymentID, float], dict[DeploymentID, dict[str, Any]]]:
+        self, contexts: Mapping[Deployment, AutoscalingContext]
+    ) -> tuple[dict[Deployment, float], dict[Deployment, dict[str, Any]]]:
         """Wanted replicas of each deployment; Serve keeps them in its bounds and delays."""
         queued_s = sum(
             sum(context.aggregated_metrics.get(QUEUED_AUDIO_S, {}).values())
-            for deployment, context in contexts.items()
-            if deployment.name == INGRESS
+            for context in contexts.values()
+            if context.deployment_name == INGRESS
         )
-        wanted = {}
+        wanted: dict[Deployment, float] = {}
         for deployment, context in contexts.items():
-            if deployment.name == TRANSCRIBER:
+            if context.deployment_name == TRANSCRIBER:
                 wanted[deployment] = float(math.ceil(queued_s / self.audio_s_per_replica))
             else:
                 n_open = context.total_num_requests

@@ -68,17 +68,8 @@ class ClusterService:
         self._backlog = Backlog(limits)
         self._transcriber = transcriber
         self._dispatcher = WindowDispatcher(transcriber)
-        checkpoint = load_checkpoint(
-            resolve_model(settings.asr_model, repository), settings.token, weightless=True
-        )
-        opener = Opener(
-            Tokenizer(checkpoint),
-            SileroVAD(),
-            hold=lambda waveform: waveform,
-            has_draft=settings.assistant_model is not None,
-        )
         remote = None if diarizer is None else RemoteDiarizer(diarizer, self._loop)
-        self._reception = Reception(settings, opener, remote)
+        self._reception = Reception(settings, _opener(settings, repository), remote)
         memory_bytes = limits.audio_memory_mb * 2**20
         self._decoding = DecodingStage(
             self._reception, memory_bytes, self._on_decoded, self._on_failed
@@ -229,6 +220,18 @@ class ClusterService:
         self._backlog.update(work.handle, work.left_s)
         self._backlog.measure(max(0.0, done_s), now - self._measured_s)
         self._measured_s = now
+
+
+def _opener(settings: ModelSettings, repository: str) -> Opener:
+    """Cuts recordings to windows for the model of the replicas."""
+    model = resolve_model(settings.asr_model, repository)
+    tokenizer = Tokenizer(load_checkpoint(model, settings.token, weightless=True))
+    return Opener(
+        tokenizer,
+        SileroVAD(),
+        hold=lambda waveform: waveform,
+        has_draft=settings.assistant_model is not None,
+    )
 
 
 def _open(work: Work) -> list[DecodeRequest]:
