@@ -85,7 +85,7 @@ def test_who_is_answered_notices_nothing_of_a_transcribers_death(cluster, long, 
 
 def test_an_ingresss_death_is_an_error_that_clients_retry(cluster, long, text) -> None:
     client = openai.OpenAI(base_url=f"{cluster.url}/v1", api_key="none", max_retries=5)
-    streams = [cluster.transcribe(long, stream="true") for _ in range(4)]
+    streams = [cluster.transcribe(long, stream="true") for _ in range(3)]
     with ThreadPoolExecutor(4) as pool:
         answers = [
             pool.submit(client.audio.transcriptions.create, model="whisper-1", file=long.open("rb"))

@@ -24,6 +24,7 @@ ENVIRONMENT = {
     "HOST": "127.0.0.1",
     "LOG_FORMAT": "text",
     "MAX_REQUESTS": "16",
+    "MAX_WAIT_S": "600",
     "OMP_NUM_THREADS": "1",
     "PYTHONPATH": str(REPOSITORY),
     "RAY_USAGE_STATS_ENABLED": "0",
