@@ -1,4 +1,4 @@
-# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | page-test | conformance |
+# make demo | test | pure | coverage | lint | models | compat-test | serve | server-test | cluster | cluster-test | page-test | conformance |
 #   bench | bench-gpu | scale | accuracy | fuzz | canary | audit
 PYTHON_BASE ?= $(shell command -v python3.11 || command -v python3)
 PYTHON := .venv/bin/python
@@ -9,6 +9,8 @@ COMPAT_INSTALLED := .venv-compat/.installed
 SERVER_PYTHON := .venv-server/bin/python
 SERVER_INSTALLED := .venv-server/.installed
 SERVER_TEST_INSTALLED := .venv-server/.test-installed
+CLUSTER_PYTHON := .venv-cluster/bin/python
+CLUSTER_INSTALLED := .venv-cluster/.installed
 CONFORMANCE_PYTHON := .venv-conformance/bin/python
 CONFORMANCE_INSTALLED := .venv-conformance/.installed
 CONFORMANCE_NODE := tools/conformance/node
@@ -19,7 +21,7 @@ PAGE_TOOLS := tests/page/node_modules/.package-lock.json
 BENCH_INSTALLED := .venv/.bench-installed
 BUILT := $(patsubst %,models/%/config.json,whisper-base whisper-tiny.en whisper-base-drafter speaker-diarization)
 
-.PHONY: demo test pure coverage lint models compat-test serve server-test page-test conformance bench bench-gpu scale accuracy fuzz canary audit
+.PHONY: demo test pure coverage lint models compat-test serve server-test cluster cluster-test page-test conformance bench bench-gpu scale accuracy fuzz canary audit
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
@@ -57,6 +59,13 @@ serve: $(INSTALLED) $(SERVER_INSTALLED)
 
 server-test: $(BUILT) $(SERVER_TEST_INSTALLED)
 	$(SERVER_PYTHON) -m pytest tests/server $(ARGS)
+
+# docs/cluster.md. On this machine alone, or the cluster that RAY_ADDRESS names.
+cluster: $(CLUSTER_INSTALLED)
+	HOST=$${HOST:-127.0.0.1} PYTHONPATH=$(CURDIR) $(CLUSTER_PYTHON) -m ray.serve.scripts run deploy/ray/serve.yaml
+
+cluster-test: $(BUILT) $(CLUSTER_INSTALLED)
+	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/cluster $(ARGS)
 
 # The page in a real browser: needs Debian's chromium, node 20 and npm.
 page-test: $(PAGE_INSTALLED) $(PAGE_TOOLS)
@@ -135,6 +144,14 @@ $(SERVER_INSTALLED): requirements-server.txt | $(INSTALLED)
 
 $(SERVER_TEST_INSTALLED): pyproject.toml $(SERVER_INSTALLED)
 	$(PIP) --python $(SERVER_PYTHON) install --group server-test
+	touch $@
+
+# Laid over .venv as the server's is.
+$(CLUSTER_INSTALLED): requirements-server.txt requirements-cluster.txt pyproject.toml | $(INSTALLED)
+	test -x $(CLUSTER_PYTHON) || $(PYTHON) -m venv --without-pip .venv-cluster
+	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+	  $(PYTHON) -c "$$site" > "$$($(CLUSTER_PYTHON) -c "$$site")/main-environment.pth"
+	$(PIP) --python $(CLUSTER_PYTHON) install -r requirements-server.txt -r requirements-cluster.txt --group cluster-test
 	touch $@
 
 # Laid over .venv, as the environment of compat-test is.

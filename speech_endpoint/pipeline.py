@@ -25,8 +25,10 @@ from speech_endpoint.recognition import (
     MixRecognition,
     Recognised,
     Recognition,
+    SpeakerFinder,
 )
 from speech_endpoint.transcript import Segment, Transcript
+from speech_endpoint.transcription.opening import Opener
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.units import finish
 from speech_endpoint.whisper.batching.sequence import DecodingStatistics
@@ -62,8 +64,65 @@ class Request:
         return cls(data["inputs"], config, tuple(warnings))
 
 
-class SpeechPipeline:
+class Reception:
+    """What of a request needs no weights of Whisper: those may lie on another machine."""
+
+    def __init__(
+        self, settings: ModelSettings, transcriber: Opener, diarizer: SpeakerFinder | None
+    ) -> None:
+        """
+        Args:
+            settings: limits of a request.
+            transcriber: cuts recordings to windows.
+            diarizer: finds speakers; None where nobody does.
+        """
+        self.settings, self.transcriber, self.diarizer = settings, transcriber, diarizer
+        self.decoder = AudioDecoder()
+        self._freed_memory = FreedMemory()
+
+    def decode(self, request: Request) -> DecodedAudio:
+        """The request's audio; may be called from any thread.
+
+        Raises:
+            InvalidRequest: it cannot be decoded, or is larger or longer than the limits.
+        """
+        config = request.config
+        return self.decoder(
+            payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20),
+            DecodingOptions(
+                max_audio_s=self.settings.max_audio_s,
+                pcm_rate_hz=config.sampling_rate,
+                apart=config.channels == "speakers",
+                audio_track=config.audio_track,
+            ),
+        )
+
+    def recognition(self, audio: DecodedAudio, config: InferenceConfig) -> Recognition:
+        """How words and speakers of this audio are found."""
+        if config.channels == "speakers":
+            return ChannelRecognition(audio)
+        return MixRecognition(audio, config, self.diarizer)
+
+    def hand_back_memory(self) -> None:
+        """Give the system what a finished request has left."""
+        self._freed_memory.hand_back()
+
+    def check(self, config: InferenceConfig) -> None:
+        """Raise InvalidRequest for what the models of this endpoint cannot do."""
+        if config.diarize and self.diarizer is None:
+            raise InvalidRequest(
+                "parameters.diarize",
+                "unavailable",
+                "true needs a diarization model; set DIARIZATION_MODEL on the endpoint",
+            )
+        self.transcriber.check(config)
+
+
+class SpeechPipeline(Reception):
     """Loads the models that the settings name and serves requests, one at a time."""
+
+    transcriber: Transcriber
+    diarizer: Diarizer | None
 
     def __init__(self, settings: ModelSettings, repository: str = ".") -> None:
         """
@@ -75,11 +134,11 @@ class SpeechPipeline:
             ModelUnavailable: a model cannot be loaded.
         """
         started = time.perf_counter()
-        self.settings = settings
-        self.decoder = AudioDecoder()
-        self.transcriber = Transcriber(settings, repository)
-        self.diarizer = Diarizer.from_settings(settings, repository)
-        self._freed_memory = FreedMemory()
+        super().__init__(
+            settings,
+            Transcriber(settings, repository),
+            Diarizer.from_settings(settings, repository),
+        )
         logger.info(
             "ready on %s after %.1f s: %s, assistant %s, diarization %s",
             self.transcriber.model.backend.device,
@@ -141,43 +200,6 @@ class SpeechPipeline:
             yield from recognised.attribution.segments
         warnings = [*request.warnings, *audio.warnings]
         return to_transcript(recognised, warnings, stopwatch.laps_s, stopwatch.total_s)
-
-    def decode(self, request: Request) -> DecodedAudio:
-        """The request's audio; may be called from any thread.
-
-        Raises:
-            InvalidRequest: it cannot be decoded, or is larger or longer than the limits.
-        """
-        config = request.config
-        return self.decoder(
-            payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20),
-            DecodingOptions(
-                max_audio_s=self.settings.max_audio_s,
-                pcm_rate_hz=config.sampling_rate,
-                apart=config.channels == "speakers",
-                audio_track=config.audio_track,
-            ),
-        )
-
-    def recognition(self, audio: DecodedAudio, config: InferenceConfig) -> Recognition:
-        """How words and speakers of this audio are found."""
-        if config.channels == "speakers":
-            return ChannelRecognition(audio)
-        return MixRecognition(audio, config, self.diarizer)
-
-    def hand_back_memory(self) -> None:
-        """Give the system what a finished request has left."""
-        self._freed_memory.hand_back()
-
-    def check(self, config: InferenceConfig) -> None:
-        """Raise InvalidRequest for what the models of this endpoint cannot do."""
-        if config.diarize and self.diarizer is None:
-            raise InvalidRequest(
-                "parameters.diarize",
-                "unavailable",
-                "true needs a diarization model; set DIARIZATION_MODEL on the endpoint",
-            )
-        self.transcriber.check(config)
 
 
 class Stopwatch:

@@ -15,7 +15,6 @@ from speech_endpoint.attribution import Attribution, attribute, attribute_channe
 from speech_endpoint.audio.bleeding import distinct_channels, without_bleeding
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.crosstalk import without_repeats
-from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.parameters import InferenceConfig
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Waveform
 from speech_endpoint.transcription.transcriber import Transcription
@@ -59,13 +58,28 @@ class Recognition(Protocol):
         ...
 
 
+class SpeakerFinder(Protocol):
+    """Tells speakers apart, here or elsewhere."""
+
+    def stream(
+        self,
+        waveform: Waveform,
+        *,
+        num_speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+    ) -> Units[Diarization]:
+        """As `Diarizer.stream`."""
+        ...
+
+
 class MixRecognition:
     """The mix of all channels; a diarization model tells the speakers apart."""
 
     is_final_early = True
 
     def __init__(
-        self, audio: DecodedAudio, config: InferenceConfig, diarizer: Diarizer | None
+        self, audio: DecodedAudio, config: InferenceConfig, diarizer: SpeakerFinder | None
     ) -> None:
         self.waveforms: Sequence[Waveform] = list(audio.channels)
         self._config = config

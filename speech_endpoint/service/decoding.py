@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
-from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.pipeline import Reception
 from speech_endpoint.service.handle import Handle
 
 # Two at least: a long file must not hold up the short ones behind it.
@@ -27,7 +27,7 @@ class DecodingStage:
 
     def __init__(
         self,
-        pipeline: SpeechPipeline,
+        pipeline: Reception,
         memory_bytes: int,
         on_decoded: OnDecoded,
         on_failed: OnFailed,

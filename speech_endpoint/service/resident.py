@@ -178,7 +178,7 @@ class ResidentService:
     def _load(self) -> Scheduler:
         pipeline = SpeechPipeline(self.settings, self.repository)
         self._enter("warming_up", "warming up")
-        speed = warm_up(pipeline, self.limits.max_slots)
+        speed = warm_up(pipeline.transcriber, pipeline.diarizer, self.limits.max_slots)
         self._backlog.measure(speed * WARM_UP_WORK_S, WARM_UP_WORK_S)
         self._pipeline = pipeline
         memory_bytes = self.limits.audio_memory_mb * 2**20

@@ -6,8 +6,9 @@ import time
 
 import numpy as np
 
-from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
+from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.units import finish
 from speech_endpoint.whisper.batching.engine import Engine
 from speech_endpoint.whisper.batching.sequence import DecodeOptions, DecodeRequest, RequestGroup
@@ -20,17 +21,21 @@ SEED = 0
 CAUTION = 0.5
 
 
-def warm_up(pipeline: SpeechPipeline, n_slots: int) -> float:
+def warm_up(transcriber: Transcriber, diarizer: Diarizer | None, n_slots: int) -> float:
     """Run every path once: kernels are chosen, libraries loaded, memory is there.
+
+    Args:
+        transcriber: decodes.
+        diarizer: tells speakers apart, if anybody does.
+        n_slots: windows decoded together.
 
     Returns:
         How fast windows are decoded, seconds of audio a second: rather too low.
     """
     sound = speechlike(DURATION_S)
-    pipeline.transcriber.vad(sound)
-    if pipeline.diarizer is not None:
-        finish(pipeline.diarizer.stream(sound))
-    transcriber = pipeline.transcriber
+    transcriber.vad(sound)
+    if diarizer is not None:
+        finish(diarizer.stream(sound))
     engine = Engine(transcriber.model, min(2, n_slots), transcriber.draft, transcriber.draft_policy)
     seconds = []
     for _ in range(2):

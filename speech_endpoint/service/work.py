@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.audio.peaks import peaks
-from speech_endpoint.pipeline import SpeechPipeline, to_transcript
+from speech_endpoint.pipeline import Reception, to_transcript
 from speech_endpoint.service.events import Done, Failed, Progress, Segments
 from speech_endpoint.service.handle import Handle
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment
@@ -39,7 +39,7 @@ class Work:
     """One job's audio on its way to a transcript, in units that others' may come between."""
 
     def __init__(
-        self, handle: Handle, audio: DecodedAudio, pipeline: SpeechPipeline, decode_s: float
+        self, handle: Handle, audio: DecodedAudio, pipeline: Reception, decode_s: float
     ) -> None:
         """
         Args:

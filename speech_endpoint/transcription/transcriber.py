@@ -9,24 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speech_endpoint.audio.vad import SileroVAD, pad_segments, speech_segments
-from speech_endpoint.audio.windows import pack_windows
+from speech_endpoint.audio.vad import SileroVAD
 from speech_endpoint.config import InferenceConfig, ModelSettings, resolve_model
-from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.hardware import describe_device
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Waveform
-from speech_endpoint.transcription.prompt import encode_prompt
-from speech_endpoint.transcription.recording import DetectedSpeech, RecordingDecoder
-from speech_endpoint.units import Units, finish
+from speech_endpoint.transcript import Segment, Waveform
+from speech_endpoint.transcription.opening import Opener
+from speech_endpoint.transcription.recording import RecordingDecoder
+from speech_endpoint.units import finish
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.batching.draft_length import DEFAULT_DRAFT_POLICY, DraftPolicy
 from speech_endpoint.whisper.batching.engine import Engine
-from speech_endpoint.whisper.batching.sequence import (
-    Caller,
-    DecodeOptions,
-    DecodingStatistics,
-    RequestGroup,
-)
+from speech_endpoint.whisper.batching.sequence import DecodingStatistics
 from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.model.features import WINDOW_SAMPLES
@@ -72,7 +65,7 @@ class Transcription:
         )
 
 
-class Transcriber:
+class Transcriber(Opener):
     """Whisper, and optionally a smaller one that drafts for it, on one device."""
 
     def __init__(
@@ -115,7 +108,12 @@ class Transcriber:
                 else f"has an encoder of its own, {self.draft.encoder_cost:.0%} of the model's",
             )
         self._kept_engine: Engine | None = None
-        self.vad = SileroVAD(backend.device)
+        super().__init__(
+            self.model.tokenizer,
+            SileroVAD(backend.device),
+            hold=backend.hold,
+            has_draft=self.draft is not None,
+        )
         if backend.warms_up:
             warm_up(self.model, self.draft)
             self.vad(np.zeros(WINDOW_SAMPLES, np.float32))
@@ -150,37 +148,6 @@ class Transcriber:
             segments.append(segment)
             yield segment
         return Transcription.of(recording, segments, vad_s)
-
-    def open(
-        self, waveform: Waveform, config: InferenceConfig, caller: Caller | None = None
-    ) -> Units[RecordingDecoder]:
-        """Find a recording's speech and cut it to windows, for an engine to decode.
-
-        Args:
-            waveform: (samples,), float32, 16 kHz.
-            config: what is wanted.
-            caller: whose it is; None: somebody's who has no other recording.
-
-        Raises:
-            InvalidRequest: a parameter that this model cannot serve.
-        """
-        self.check(config)
-        duration_s = waveform.size / SAMPLE_RATE_HZ
-        samples = self.model.backend.hold(waveform)
-        probabilities = yield from self.vad.stream(samples)
-        segments = speech_segments(probabilities, duration_s)
-        windows = pack_windows(
-            pad_segments(segments, duration_s), probabilities, config.chunk_length_s
-        )
-        options, warnings = self._options(config)
-        return RecordingDecoder(
-            DetectedSpeech(samples, probabilities, segments),
-            windows,
-            config.chunk_length_s,
-            RequestGroup(options, caller or Caller()),
-            self.model.tokenizer,
-            warnings,
-        )
 
     def _decode(
         self, recording: RecordingDecoder, config: InferenceConfig, early: bool
@@ -219,54 +186,3 @@ class Transcriber:
             kept = Engine(self.model, config.batch_size, self.draft, self.draft_policy)
         self._kept_engine = kept
         return kept
-
-    def check(self, config: InferenceConfig) -> None:
-        """Raise InvalidRequest for what this model cannot do."""
-        if config.assisted and self.draft is None:
-            raise InvalidRequest(
-                "parameters.assisted",
-                "unavailable",
-                "true needs a drafting model; set ASSISTANT_MODEL on the endpoint",
-            )
-        tokenizer = self.model.tokenizer
-        if not tokenizer.multilingual:
-            if config.task == "translate":
-                raise InvalidRequest(
-                    "parameters.task",
-                    "unavailable",
-                    "'translate' needs a multilingual model; this one knows English only",
-                )
-        elif config.task not in tokenizer.tasks:
-            raise InvalidRequest(
-                "parameters.task", "unavailable", f"this model has no token for {config.task!r}"
-            )
-        self._check_languages("language", (config.language,) if config.language else ())
-        self._check_languages("languages", config.languages or ())
-
-    def _check_languages(self, field: str, codes: Sequence[str]) -> None:
-        tokenizer = self.model.tokenizer
-        known = tokenizer.languages if tokenizer.multilingual else ("en",)
-        for code in codes:
-            if code not in known:
-                reason = (
-                    f"this model does not know {code!r}"
-                    if tokenizer.multilingual
-                    else f"{code!r} needs a multilingual model; this one knows English only"
-                )
-                raise InvalidRequest(f"parameters.{field}", "unavailable", reason)
-
-    def _options(self, config: InferenceConfig) -> tuple[DecodeOptions, list[str]]:
-        """A request's options for its windows, and warnings about them."""
-        prompt_tokens, warnings = encode_prompt(
-            config.prompt or "", self.model.tokenizer, config.keywords
-        )
-        options = DecodeOptions(
-            language=config.language,
-            languages=config.languages or (),
-            task=config.task,
-            prompt_tokens=tuple(prompt_tokens),
-            # A draft of what is drawn at random would be accepted by chance.
-            assisted=config.assisted and not config.temperature,
-            temperature=config.temperature,
-        )
-        return options, warnings

@@ -24,6 +24,8 @@ Times = npt.NDArray[np.floating]
 
 def timed_words(result: DecodeResult, tokenizer: Tokenizer) -> list[list[Word]]:
     """The words of each segment of a window; times are seconds from the window's start."""
+    if result.words is not None:
+        return [list(words) for words in result.words]
     segments = split_segments(result.tokens, tokenizer)
     if not segments:
         return []

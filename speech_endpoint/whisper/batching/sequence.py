@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform, Word
 from speech_endpoint.whisper.fallback import TextQuality, compression_ratio, temperatures
 from speech_endpoint.whisper.language_id import LanguagePrior
 from speech_endpoint.whisper.logit_rules import Sampler
@@ -124,6 +124,8 @@ class DecodeResult:
     alignment: torch.Tensor | None
     """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end,
     was written; None where the checkpoint names no such heads."""
+    words: Sequence[Sequence[Word]] | None = None
+    """Of each segment, where whoever decoded it has timed them already."""
 
     @property
     def scores(self) -> DecodingScores:

@@ -13,7 +13,11 @@ from torch import Tensor
 
 from speech_endpoint.errors import ModelUnavailable
 from speech_endpoint.hub import display_name, model_directory
-from speech_endpoint.whisper.checkpoint.files import UnusableCheckpoint, files_to_download
+from speech_endpoint.whisper.checkpoint.files import (
+    UnusableCheckpoint,
+    files_to_download,
+    small_files,
+)
 from speech_endpoint.whisper.checkpoint.published import (
     Sizes,
     TokenRules,
@@ -37,18 +41,26 @@ class Checkpoint:
     """By transformers' names; on the CPU, in the number format of the file."""
 
 
-def load_checkpoint(model: str, token: str | None = None, setting: str = "ASR_MODEL") -> Checkpoint:
+def load_checkpoint(
+    model: str,
+    token: str | None = None,
+    setting: str = "ASR_MODEL",
+    *,
+    weightless: bool = False,
+) -> Checkpoint:
     """Load `model`, a directory or a Hub name.
 
     Args:
         model: a directory or a Hub name.
         token: for gated models; appears in no message.
         setting: the variable that names the model, for errors.
+        weightless: read, and download, everything but the weights.
 
     Raises:
         ModelUnavailable: it cannot be found or read.
     """
-    directory = model_directory(model, setting, files_to_download, token)
+    choose = small_files if weightless else files_to_download
+    directory = model_directory(model, setting, choose, token)
     try:
         sizes = read_sizes(directory)
         check_extractor(directory)
@@ -57,7 +69,7 @@ def load_checkpoint(model: str, token: str | None = None, setting: str = "ASR_MO
             config=sizes,
             token_rules=read_token_rules(directory),
             vocabulary=read_vocabulary(directory, sizes.vocab_size),
-            weights=read_weights(directory, sizes),
+            weights={} if weightless else read_weights(directory, sizes),
         )
     except UnusableCheckpoint as error:
         raise ModelUnavailable(f"{setting} {display_name(model)!r}: {error}") from None

@@ -42,7 +42,12 @@ def files_to_download(names: Sequence[str]) -> list[str]:
         ]
         if weights:
             break
-    return [*(name for name in SMALL_FILES if name in names), *weights]
+    return [*small_files(names), *weights]
+
+
+def small_files(names: Sequence[str]) -> list[str]:
+    """Those that hold no weights."""
+    return [name for name in SMALL_FILES if name in names]
 
 
 def refuse_pointer(file: Path) -> None:

@@ -1,0 +1,1 @@
+"""Many machines: Ray Serve carries requests to replicas of the models."""
