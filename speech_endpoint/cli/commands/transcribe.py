@@ -11,13 +11,13 @@ from typing import Any, get_args
 import click
 
 from speech_endpoint.cli.batch import Batch, rendered
-from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of
+from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of, failed
 from speech_endpoint.cli.inputs import STDIN, Source, find_sources, output_stems
+from speech_endpoint.cli.model_options import given_parameters, request_options
 from speech_endpoint.cli.outputs import Output, OutputFolder, Task
 from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet
 from speech_endpoint.cli.remote.connect import Place
 from speech_endpoint.cli.remote.endpoint_errors import EndpointError
-from speech_endpoint.cli.request_options import given_parameters, request_options
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
 
@@ -121,11 +121,11 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
         sources = find_sources(files, options.pattern, recursive=options.recursive)
         stems = output_stems(sources)
     except FileNotFoundError as error:
-        return _say(f"there is no {error}", ExitCode.NOTHING_FOUND)
+        return failed(f"there is no {error}", ExitCode.NOTHING_FOUND)
     except ValueError as error:
         raise click.UsageError(f"{error}; transcribe their folders one by one") from None
     if not sources:
-        return _say("no recordings there", ExitCode.NOTHING_FOUND)
+        return failed("no recordings there", ExitCode.NOTHING_FOUND)
     place = Place(options.endpoint, options.openai, options.jobs)
     try:
         if options.output == STDOUT or (options.output is None and len(sources) == 1):
@@ -136,9 +136,9 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
         ]
         return _to_files(tasks, order, place, options)
     except (InvalidSettings, ModelUnavailable) as error:
-        return _say(str(error), ExitCode.CONFIGURATION)
+        return failed(str(error), ExitCode.CONFIGURATION)
     except KeyboardInterrupt:
-        return _say("interrupted", ExitCode.INTERRUPTED)
+        return failed("interrupted", ExitCode.INTERRUPTED)
 
 
 def _to_stdout(sources: Sequence[Source], order: Order, place: Place) -> ExitCode:
@@ -150,7 +150,7 @@ def _to_stdout(sources: Sequence[Source], order: Order, place: Place) -> ExitCod
     try:
         transcript = recogniser.transcribe(sources[0].read(), order.parameters)
     except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
-        return _say(f"{name}: {error}", exit_code_of([error]))
+        return failed(f"{name}: {error}", exit_code_of([error]))
     finally:
         recogniser.close()
     for warning in transcript.warnings:
@@ -208,8 +208,3 @@ def _progress(tasks: Sequence[Task], options: Options) -> Progress:
     if sys.stderr.isatty():
         return Bar({task.source.name: task.source.size for task in tasks})
     return Lines(len(tasks))
-
-
-def _say(message: str, code: ExitCode) -> ExitCode:
-    click.echo(f"error: {message}", err=True)
-    return code
