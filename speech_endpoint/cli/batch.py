@@ -11,8 +11,8 @@ from typing import Any
 
 from speech_endpoint.cli.outputs import OutputFolder, Task
 from speech_endpoint.cli.progress import Progress
-from speech_endpoint.cli.recognisers import Recogniser
-from speech_endpoint.cli.remote.endpoint_errors import EndpointError, EndpointUnreachable
+from speech_endpoint.cli.recognisers import Recogniser, RecogniserError
+from speech_endpoint.cli.remote.endpoint_errors import EndpointUnreachable
 from speech_endpoint.errors import InvalidRequest, OutOfMemory
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render
@@ -66,7 +66,7 @@ class Batch:
         name = task.source.name
         try:
             transcript = job.result()
-        except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
+        except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
             failures[name] = error
             self.progress.failed(name, str(error))
             if isinstance(error, EndpointUnreachable):

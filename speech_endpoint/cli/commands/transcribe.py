@@ -17,7 +17,7 @@ from speech_endpoint.cli.model_options import given_parameters, request_options
 from speech_endpoint.cli.outputs import Output, OutputFolder, Task
 from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet
 from speech_endpoint.cli.remote.connect import Place
-from speech_endpoint.cli.remote.endpoint_errors import EndpointError
+from speech_endpoint.cli.recognisers import RecogniserError
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
 
@@ -149,7 +149,7 @@ def _to_stdout(sources: Sequence[Source], order: Order, place: Place) -> ExitCod
     name, recogniser = sources[0].name, place.connect()
     try:
         transcript = recogniser.transcribe(sources[0].read(), order.parameters)
-    except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
+    except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
         return failed(f"{name}: {error}", exit_code_of([error]))
     finally:
         recogniser.close()

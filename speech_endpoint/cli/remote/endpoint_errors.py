@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 
-class EndpointError(RuntimeError):
+from speech_endpoint.cli.recognisers import RecogniserError
+
+
+class EndpointError(RecogniserError):
     """This file could not be transcribed there; others may be."""
 
 
