@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -27,11 +28,15 @@ def _written(task: Task, **options: object) -> OutputFolder:
     return folder
 
 
+def _is_there(task: Task, **options: object) -> bool:
+    """As the next run of the command finds it."""
+    return OutputFolder(options).is_up_to_date(task)
+
+
 def test_what_was_written_need_not_be_made_again(task: Task) -> None:
-    folder = OutputFolder({"language": "en"})
-    assert not folder.is_up_to_date(task)
-    folder = _written(task, language="en")
-    assert folder.is_up_to_date(task)
+    assert not _is_there(task, language="en")
+    _written(task, language="en")
+    assert _is_there(task, language="en")
     assert [output.path.name for output in task.outputs] == ["a.txt", "a.srt"]
 
 
@@ -41,16 +46,16 @@ def test_other_options_make_it_again(task: Task) -> None:
 
 
 def test_a_recording_that_changed_is_made_again(task: Task) -> None:
-    folder = _written(task)
+    _written(task)
     later = task.outputs[0].path.stat().st_mtime + 10
     os.utime(task.source.path, (later, later))
-    assert not folder.is_up_to_date(task)
+    assert not _is_there(task)
 
 
 def test_one_format_that_is_missing_makes_it_again(task: Task) -> None:
-    folder = _written(task)
+    _written(task)
     task.outputs[1].path.unlink()
-    assert not folder.is_up_to_date(task)
+    assert not _is_there(task)
 
 
 def test_an_output_that_somebody_else_wrote_is_made_again(task: Task) -> None:
@@ -62,9 +67,12 @@ def test_an_output_that_somebody_else_wrote_is_made_again(task: Task) -> None:
 
 def test_a_spoiled_ledger_costs_only_the_work(task: Task) -> None:
     folder = _written(task)
-    (task.outputs[0].path.parent / ".speech.json").write_text("{half")
-    assert not folder.is_up_to_date(task)
-    assert _written(task).is_up_to_date(task)
+    assert folder.is_up_to_date(task)
+    ledger = task.outputs[0].path.parent / ".speech.jsonl"
+    ledger.write_bytes(b'{half\n7\n["a.txt"]\n\xff\n')
+    assert not OutputFolder({}).is_up_to_date(task)
+    _written(task)
+    assert OutputFolder({}).is_up_to_date(task)
 
 
 def test_who_is_killed_while_writing_leaves_no_output(task: Task, monkeypatch) -> None:
@@ -80,3 +88,37 @@ def test_who_is_killed_while_writing_leaves_no_output(task: Task, monkeypatch) -
     monkeypatch.undo()
     assert not folder.is_up_to_date(task)
     assert [path.name for path in task.outputs[0].path.parent.glob("a.*")] == []
+
+
+@pytest.mark.parametrize("n_calls", range(8))
+def test_wherever_a_rewrite_is_killed_no_options_take_the_others_output_for_theirs(
+    task: Task, monkeypatch, n_calls: int
+) -> None:
+    _written(task, language="en")
+    calls = iter(range(n_calls))
+
+    def until_killed(call):
+        def wrapped(*arguments: object, **named: object):
+            if next(calls, None) is None:
+                raise KeyboardInterrupt
+            return call(*arguments, **named)
+
+        return wrapped
+
+    monkeypatch.setattr(os, "replace", until_killed(os.replace))
+    monkeypatch.setattr(Path, "open", until_killed(Path.open))
+    with contextlib.suppress(KeyboardInterrupt):
+        OutputFolder({"language": "de"}).write(dict.fromkeys(task.outputs, "Worte\n"))
+    monkeypatch.undo()
+    for language, text in (("en", "words\n"), ("de", "Worte\n")):
+        if _is_there(task, language=language):
+            assert [output.path.read_text() for output in task.outputs] == [text] * 2
+
+
+def test_an_output_that_cannot_be_written_leaves_the_others_as_they_were(task: Task) -> None:
+    _written(task, language="en")
+    (task.outputs[1].path.parent / "a.srt.part").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        _written(task, language="de")
+    assert _is_there(task, language="en")
+    assert not task.outputs[0].path.with_name("a.txt.part").exists()
