@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from speech_endpoint.cli.inputs import Source
 from speech_endpoint.cli.outputs import OutputFolder, Task
 from speech_endpoint.cli.progress import Progress
 from speech_endpoint.cli.recognisers import Recogniser, RecogniserError
@@ -39,6 +42,7 @@ class Batch:
             What went wrong, by the recording's name.
         """
         failures: dict[str, Exception] = {}
+        self.progress.begin()
         with ThreadPoolExecutor(self.recogniser.max_jobs) as pool:
             jobs = {pool.submit(self._serve, task): task for task in tasks}
             try:
@@ -56,7 +60,8 @@ class Batch:
         return failures
 
     def _serve(self, task: Task) -> Transcript:
-        transcript = self.recogniser.transcribe(task.source.read(), self.parameters)
+        on_advance = partial(self.progress.advance, task.source.name)
+        transcript = self.recogniser.transcribe(task.source.read(), self.parameters, on_advance)
         self.folder.write(
             {output: rendered(transcript, output.format, self.config) for output in task.outputs}
         )
@@ -69,13 +74,31 @@ class Batch:
         except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
             failures[name] = error
             self.progress.failed(name, str(error))
-            if isinstance(error, EndpointUnreachable):
-                # It will not take the others either.
+            if isinstance(error, EndpointUnreachable) or _is_disk_full(error):
+                # The others will fare no better.
                 self.recogniser.close()
         else:
             for warning in transcript.warnings:
                 print(f"{name}: {warning}", file=sys.stderr)
             self.progress.done(name, transcript.duration_s)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def transcribe_one(
+    source: Source, parameters: Mapping[str, Any], recogniser: Recogniser, progress: Progress
+) -> Transcript:
+    """Transcribe one recording, and close the recogniser; raises as `Recogniser.transcribe`."""
+    try:
+        progress.begin()
+        on_advance = partial(progress.advance, source.name)
+        transcript = recogniser.transcribe(source.read(), parameters, on_advance)
+    finally:
+        recogniser.close()
+    progress.done(source.name, transcript.duration_s)
+    return transcript
 
 
 def rendered(transcript: Transcript, response_format: str, config: InferenceConfig) -> str:

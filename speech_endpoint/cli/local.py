@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from speech_endpoint.cli.recognisers import Advance, OnAdvance, RecogniserError, ignore
@@ -77,14 +78,15 @@ class LocalRecogniser:
     async def _follow(self, request: Request, on_advance: OnAdvance) -> Transcript:
         from speech_endpoint.service.events import Done, Failed, Progress, Segments
 
-        share, job = 0.0, self._service.submit(request, "")
+        job, advance = self._service.submit(request, ""), Advance(0.0, None)
         try:
             async for event in job.events():
-                if isinstance(event, Progress) and event.duration_s:
-                    share = event.done_s / event.duration_s
-                    on_advance(Advance(share))
+                if isinstance(event, Progress):
+                    advance = Advance(event.done_s, event.duration_s)
+                    on_advance(advance)
                 elif isinstance(event, Segments):
-                    on_advance(Advance(share, "".join(each.text for each in event.segments)))
+                    text = "".join(segment.text for segment in event.segments)
+                    on_advance(replace(advance, text=text))
                 elif isinstance(event, Failed):
                     raise event.error
                 elif isinstance(event, Done):

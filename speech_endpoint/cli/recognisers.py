@@ -17,8 +17,10 @@ class RecogniserError(RuntimeError):
 class Advance:
     """How far a recording is."""
 
-    share: float
-    """Of it that is done, 0 to 1."""
+    done_s: float
+    """Of it that is done."""
+    duration_s: float | None
+    """None: not known yet."""
     text: str = ""
     """What has become final since the last one."""
 

@@ -10,14 +10,14 @@ from typing import Any, get_args
 
 import click
 
-from speech_endpoint.cli.batch import Batch, rendered
+from speech_endpoint.cli.batch import Batch, rendered, transcribe_one
 from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of, failed
 from speech_endpoint.cli.inputs import STDIN, Source, find_sources, output_stems
 from speech_endpoint.cli.model_options import given_parameters, request_options
 from speech_endpoint.cli.outputs import Output, OutputFolder, Task
-from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet
-from speech_endpoint.cli.remote.connect import Place
+from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet, printable
 from speech_endpoint.cli.recognisers import RecogniserError
+from speech_endpoint.cli.remote.connect import Place
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
 
@@ -129,7 +129,7 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
     place = Place(options.endpoint, options.openai, options.jobs)
     try:
         if options.output == STDOUT or (options.output is None and len(sources) == 1):
-            return _to_stdout(sources, order, place)
+            return _to_stdout(sources, order, place, options)
         tasks = [
             Task(source, _outputs(source, stem, order.formats, options.output))
             for source, stem in zip(sources, stems, strict=True)
@@ -141,20 +141,24 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
         return failed("interrupted", ExitCode.INTERRUPTED)
 
 
-def _to_stdout(sources: Sequence[Source], order: Order, place: Place) -> ExitCode:
+def _to_stdout(sources: Sequence[Source], order: Order, place: Place, options: Options) -> ExitCode:
     if len(sources) > 1 or len(order.formats) > 1:
         raise click.UsageError(
             "standard output takes one recording in one format; name a folder with -o"
         )
-    name, recogniser = sources[0].name, place.connect()
+    (source,) = sources
+    # Where nobody watches, what goes wrong is all there is to say of one recording.
+    is_watched = sys.stderr.isatty() or options.json_lines
+    progress = _progress(sources, 1, options) if is_watched else Quiet()
     try:
-        transcript = recogniser.transcribe(sources[0].read(), order.parameters)
+        transcript = transcribe_one(source, order.parameters, place.connect(), progress)
     except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
-        return failed(f"{name}: {error}", exit_code_of([error]))
+        progress.failed(source.name, str(error))
+        return exit_code_of([error])
     finally:
-        recogniser.close()
+        progress.close()
     for warning in transcript.warnings:
-        click.echo(f"{name}: {warning}", err=True)
+        click.echo(f"{printable(source.name)}: {warning}", err=True)
     click.echo(rendered(transcript, order.formats[0], order.config), nl=False)
     return ExitCode.OK
 
@@ -174,19 +178,22 @@ def _outputs(
 
 def _to_files(tasks: Sequence[Task], order: Order, place: Place, options: Options) -> ExitCode:
     folder = OutputFolder(order.parameters | place.identity())
-    left = [task for task in tasks if options.again or not folder.is_up_to_date(task)]
-    progress = _progress(tasks, options)
+    left: list[Task] = []
+    there: list[Task] = []
+    for task in tasks:
+        is_there = not options.again and folder.is_up_to_date(task)
+        (there if is_there else left).append(task)
+    progress = _progress([task.source for task in left], len(tasks), options)
     try:
-        for task in tasks:
-            if task not in left:
-                progress.skipped(task.source.name)
+        for task in there:
+            progress.skipped(task.source.name)
         failures = _transcribe(left, order, place, folder, progress) if left else {}
     finally:
         progress.close()
     if failures:
         click.echo(f"{len(failures)} of {len(tasks)} failed:", err=True)
     for name, error in failures.items():
-        click.echo(f"  {name}: {error}", err=True)
+        click.echo(f"  {printable(name)}: {error}", err=True)
     return exit_code_of(list(failures.values()))
 
 
@@ -200,11 +207,11 @@ def _transcribe(
         recogniser.close()
 
 
-def _progress(tasks: Sequence[Task], options: Options) -> Progress:
+def _progress(sources: Sequence[Source], n_files: int, options: Options) -> Progress:
     if options.json_lines:
         return JsonLines()
     if options.quiet:
         return Quiet()
     if sys.stderr.isatty():
-        return Bar({task.source.name: task.source.size for task in tasks})
-    return Lines(len(tasks))
+        return Bar({source.name: source.size for source in sources})
+    return Lines(n_files)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from speech_endpoint.cli.recognisers import RecogniserError
 
 

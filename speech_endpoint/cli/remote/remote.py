@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from speech_endpoint.cli.recognisers import OnAdvance, ignore
 from speech_endpoint.cli.remote.endpoint_errors import EndpointError
 from speech_endpoint.cli.remote.http import EndpointClient
 from speech_endpoint.output.parsing import from_json
@@ -32,7 +33,9 @@ class HostEndpoint:
         self._client = EndpointClient(url, key, SCALE_UP_HEADER)
         self.description, self.max_jobs = url, max_jobs
 
-    def transcribe(self, audio: bytes, parameters: Mapping[str, Any]) -> Transcript:
+    def transcribe(
+        self, audio: bytes, parameters: Mapping[str, Any], on_advance: OnAdvance = ignore
+    ) -> Transcript:
         """As `Recogniser.transcribe`."""
         asked = {**parameters, "return_timestamps": "word"}
         body = {"inputs": base64.b64encode(audio).decode("ascii"), "parameters": asked}
@@ -62,7 +65,9 @@ class OpenAIEndpoint:
         self._client = EndpointClient(url.rstrip("/") + route, key)
         self.description, self.max_jobs = url, max_jobs
 
-    def transcribe(self, audio: bytes, parameters: Mapping[str, Any]) -> Transcript:
+    def transcribe(
+        self, audio: bytes, parameters: Mapping[str, Any], on_advance: OnAdvance = ignore
+    ) -> Transcript:
         """As `Recogniser.transcribe`."""
         form: list[tuple[str, Any]] = [
             ("model", OPENAI_MODEL),
