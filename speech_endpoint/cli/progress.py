@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Protocol
 
 from tqdm import tqdm
@@ -146,13 +147,13 @@ class Lines:
 
 
 class JsonLines:
-    """One JSON object a file, for other programs."""
+    """One JSON object a file, and for each advance, for other programs."""
 
     def begin(self) -> None:
         pass
 
     def advance(self, name: str, advance: Advance) -> None:
-        pass
+        self._write(file=name, status="working", **asdict(advance))
 
     def done(self, name: str, duration_s: float) -> None:
         self._write(file=name, status="done", duration_s=round(duration_s, 3))

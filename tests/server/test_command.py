@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -46,6 +47,11 @@ def test_it_serves_until_it_is_interrupted(server: tuple[subprocess.Popen[str], 
     with AUSTEN.open("rb") as file:
         answer = httpx.post(url + "/v1/audio/transcriptions", files={"file": file}, timeout=60)
     assert WORDS in answer.json()["text"]
+    command = (*COMMAND, "transcribe", str(AUSTEN), "--endpoint", url, "--json-lines")
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    said = [json.loads(line) for line in done.stderr.splitlines()]
+    assert WORDS in done.stdout and said[-1]["status"] == "done"
+    assert any(WORDS in line["text"] for line in said if line["status"] == "working")
     assert "<title>" in httpx.get(url).text
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 0
