@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from speech_endpoint.cli.recognisers import Advance, OnAdvance, RecogniserError, ignore
 from speech_endpoint.config import ModelSettings
-from speech_endpoint.errors import InvalidRequest, OutOfMemory
+from speech_endpoint.errors import InvalidRequest, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
 from speech_endpoint.transcript import Transcript
 
@@ -30,11 +30,17 @@ class LocalRecogniser:
             max_jobs: files that share the batch.
 
         Raises:
-            ModelUnavailable: a model cannot be loaded.
+            ModelUnavailable: a model cannot be loaded, or the libraries for it are not there.
         """
         # Only here: the command's help, and work at an endpoint, need no PyTorch.
-        from speech_endpoint.service.backlog import ServiceLimits
-        from speech_endpoint.service.resident import ResidentService
+        try:
+            from speech_endpoint.service.backlog import ServiceLimits
+            from speech_endpoint.service.resident import ResidentService
+        except ModuleNotFoundError as error:
+            raise ModelUnavailable(
+                f"there is no {error.name} here: install speech-endpoint with its dependencies, or"
+                " name an --endpoint"
+            ) from None
 
         self.max_jobs = max_jobs
         self.description = f"{settings.asr_model} {settings.diarization_model or ''}".strip()
