@@ -43,28 +43,31 @@ class Batch:
         """
         failures: dict[str, Exception] = {}
         self.progress.begin()
-        with ThreadPoolExecutor(self.recogniser.max_jobs) as pool:
+        pool = ThreadPoolExecutor(self.recogniser.max_jobs)
+        try:
             jobs = {pool.submit(self._serve, task): task for task in tasks}
-            try:
-                for job in as_completed(jobs):
-                    self._report(job, jobs[job], failures)
-            except BaseException:
-                # Ctrl-C: what has not begun does not begin, and nothing stays half written.
-                for job in jobs:
-                    job.cancel()
-                self.recogniser.close()
-                raise
-            finally:
-                for task in tasks:
-                    self.folder.discard(task.outputs)
+            for job in as_completed(jobs):
+                self._report(job, jobs[job], failures)
+        except BaseException:
+            # Ctrl-C: what has not begun does not begin, nothing stays half written, and nobody
+            # waits for an endpoint's answer.
+            self.recogniser.close()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for task in tasks:
+                self.folder.discard(task.outputs)
+            raise
+        pool.shutdown()
         return failures
 
     def _serve(self, task: Task) -> Transcript:
-        on_advance = partial(self.progress.advance, task.source.name)
-        transcript = self.recogniser.transcribe(task.source.read(), self.parameters, on_advance)
-        self.folder.write(
-            {output: rendered(transcript, output.format, self.config) for output in task.outputs}
-        )
+        self.folder.reserve(task.outputs)
+        try:
+            on_advance = partial(self.progress.advance, task.source.name)
+            transcript = self.recogniser.transcribe(task.source.read(), self.parameters, on_advance)
+            texts = {each: rendered(transcript, each.format, self.config) for each in task.outputs}
+            self.folder.write(texts)
+        finally:
+            self.folder.discard(task.outputs)
         return transcript
 
     def _report(self, job: Future[Transcript], task: Task, failures: dict[str, Exception]) -> None:

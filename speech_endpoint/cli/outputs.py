@@ -12,15 +12,18 @@ import hashlib
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from speech_endpoint.cli.inputs import Source
+from speech_endpoint.parameters import InferenceConfig
 
 SUFFIXES = {"text": "txt"}
 """Of formats that are not called as their files are."""
+FORMATS: tuple[str, ...] = get_args(InferenceConfig.model_fields["response_format"].annotation)
 LEDGER = ".speech.jsonl"
 PART = ".part"
 
@@ -51,6 +54,42 @@ class Task:
 
     source: Source
     outputs: tuple[Output, ...]
+
+
+def format_of(path: Path) -> str | None:
+    """The format that a file's suffix stands for, if any."""
+    formats = {SUFFIXES.get(name, name): name for name in FORMATS}
+    return formats.get(path.suffix.removeprefix(".").lower())
+
+
+def output_stems(sources: Sequence[Source], folder: Path | None) -> list[Path]:
+    """What the outputs of each recording are called, but for their suffix.
+
+    That is the recording's name without its own suffix; with it where two would have one name
+    (a.mp3 and a.wav), or an output would be the recording (a.json). Where two folders that were
+    named both have a recording of that name, theirs are kept apart.
+
+    Args:
+        sources: no two are the same file.
+        folder: for the outputs; None: each beside its recording.
+    """
+    if folder is None:
+        whole = [source.path or source.relative for source in sources]
+    else:
+        counts = Counter(source.relative for source in sources)
+        paths = [source.path.absolute() for source in sources if source.path]
+        common = Path(os.path.commonpath(path.parent for path in paths)) if paths else Path()
+        whole = [
+            folder / source.path.absolute().relative_to(common)
+            if source.path and counts[source.relative] > 1
+            else folder / source.relative
+            for source in sources
+        ]
+    counts = Counter(path.with_suffix("") for path in whole)
+    return [
+        path if counts[path.with_suffix("")] > 1 or format_of(path) else path.with_suffix("")
+        for path in whole
+    ]
 
 
 class OutputFolder:
@@ -84,15 +123,30 @@ class OutputFolder:
         made_with = self._ledgers[folder].get(path.name)
         return made_with == self._fingerprint and path.stat().st_mtime >= changed
 
+    def reserve(self, outputs: Sequence[Output]) -> None:
+        """Find out whether outputs can be written, before there is anything to write.
+
+        Raises:
+            OSError: they cannot.
+        """
+        try:
+            for output in outputs:
+                output.path.parent.mkdir(parents=True, exist_ok=True)
+                _part_of(output.path).touch()
+        except OSError:
+            self.discard(outputs)
+            raise
+
     def write(self, outputs: Mapping[Output, str]) -> None:
-        """Write the outputs of one recording; whoever is killed meanwhile leaves none half done.
+        """Write the outputs of one recording, which were reserved.
+
+        Whoever is killed meanwhile leaves none half done.
 
         Raises:
             OSError: one cannot be written; the others are not either.
         """
         try:
             for output, content in outputs.items():
-                output.path.parent.mkdir(parents=True, exist_ok=True)
                 _part_of(output.path).write_text(content, encoding="utf-8", newline="")
             self._note(outputs, "")
             for output in outputs:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from speech_endpoint.cli.inputs import Source
-from speech_endpoint.cli.outputs import Output, OutputFolder, Task
+from speech_endpoint.cli.outputs import Output, OutputFolder, Task, output_stems
 
 pytestmark = pytest.mark.pure
 
@@ -24,6 +24,7 @@ def task(tmp_path: Path) -> Task:
 
 def _written(task: Task, **options: object) -> OutputFolder:
     folder = OutputFolder(options)
+    folder.reserve(task.outputs)
     folder.write(dict.fromkeys(task.outputs, "words\n"))
     return folder
 
@@ -81,6 +82,7 @@ def test_who_is_killed_while_writing_leaves_no_output(task: Task, monkeypatch) -
 
     monkeypatch.setattr(os, "replace", killed)
     folder = OutputFolder({})
+    folder.reserve(task.outputs)
     with pytest.raises(KeyboardInterrupt):
         folder.write(dict.fromkeys(task.outputs, "words\n"))
     assert not any(output.path.exists() for output in task.outputs)
@@ -118,7 +120,46 @@ def test_wherever_a_rewrite_is_killed_no_options_take_the_others_output_for_thei
 def test_an_output_that_cannot_be_written_leaves_the_others_as_they_were(task: Task) -> None:
     _written(task, language="en")
     (task.outputs[1].path.parent / "a.srt.part").mkdir()
+    folder = OutputFolder({"language": "de"})
     with pytest.raises(OSError, match="directory"):
-        _written(task, language="de")
+        folder.write(dict.fromkeys(task.outputs, "Worte\n"))
     assert _is_there(task, language="en")
     assert not task.outputs[0].path.with_name("a.txt.part").exists()
+
+
+def test_a_place_that_cannot_be_written_to_is_found_before_there_is_anything_to_write(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "file").touch()
+    for stem in (tmp_path / "file" / "a", tmp_path / ("n" * 260)):
+        outputs = (Output.of(tmp_path / "b", "text"), Output.of(stem, "text"))
+        with pytest.raises(OSError, match=r"directory|too long|exists"):
+            OutputFolder({}).reserve(outputs)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def _stems(*names: str, folder: str | None = None) -> list[str]:
+    sources = [Source(Path(name), Path(name.rpartition("in/")[2])) for name in names]
+    stems = output_stems(sources, None if folder is None else Path(folder))
+    return [stem.as_posix() for stem in stems]
+
+
+def test_outputs_are_named_after_recordings_without_their_suffix() -> None:
+    assert _stems("in/a.mp3", "in/b.tar.wav", "in/deep/c", folder="out") == [
+        "out/a", "out/b.tar", "out/deep/c",
+    ]  # fmt: skip
+
+
+def test_recordings_that_differ_in_their_suffix_keep_it() -> None:
+    names = ("in/a.mp3", "in/a.wav", "in/b.wav")
+    assert _stems(*names) == ["in/a.mp3", "in/a.wav", "in/b"]
+
+
+def test_recordings_of_one_name_in_two_folders_are_kept_apart() -> None:
+    names = ("x/in/a.mp3", "y/in/a.mp3", "x/in/b.mp3")
+    assert _stems(*names) == ["x/in/a", "y/in/a", "x/in/b"]
+    assert _stems(*names, folder="out") == ["out/x/in/a", "out/y/in/a", "out/b"]
+
+
+def test_no_output_takes_its_recordings_place() -> None:
+    assert _stems("in/a.txt", "in/b.JSON") == ["in/a.txt", "in/b.JSON"]

@@ -69,6 +69,7 @@ class EndpointClient:
             EndpointError: it cannot serve it; see its subclasses.
         """
         for attempt in range(MAX_RETRIES + 1):
+            self._wait(0.0)
             is_last = attempt == MAX_RETRIES
             try:
                 with self._post(body) as response:
