@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from speech_endpoint.cli.recognisers import Advance, OnAdvance, RecogniserError, ignore
+from speech_endpoint.cli.recognisers import Advance, GivenUp, OnAdvance, RecogniserError, ignore
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.errors import InvalidRequest, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
@@ -66,13 +66,13 @@ class LocalRecogniser:
         request = Request(audio, config, tuple(warnings))
         with self._lock:
             if self._closed:
-                raise RecogniserError("given up")
+                raise GivenUp
             job = asyncio.run_coroutine_threadsafe(self._follow(request, on_advance), self._loop)
             self._jobs.add(job)
         try:
             return job.result()
         except CancelledError:
-            raise RecogniserError("given up") from None
+            raise GivenUp from None
         except (InvalidRequest, OutOfMemory, RecogniserError):
             raise
         except Exception as error:
@@ -99,7 +99,7 @@ class LocalRecogniser:
                     return event.transcript
         finally:
             job.cancel()
-        raise RecogniserError("given up")
+        raise GivenUp
 
     def close(self) -> None:
         """As `Recogniser.close`."""

@@ -13,6 +13,13 @@ class RecogniserError(RuntimeError):
     """A file could not be transcribed, and is not to blame; others may be."""
 
 
+class GivenUp(RecogniserError):
+    """The recogniser was closed; the file was not transcribed to its end, or not begun."""
+
+    def __init__(self) -> None:
+        super().__init__("given up")
+
+
 @dataclass(frozen=True, slots=True)
 class Advance:
     """How far a recording is."""
@@ -58,5 +65,5 @@ class Recogniser(Protocol):
         ...
 
     def close(self) -> None:
-        """Give up what is in work, whose `transcribe` raises, and free what is held."""
+        """Give up what is in work, whose `transcribe` raises `GivenUp`, and free what is held."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from speech_endpoint.cli.outputs import (
     output_stems,
 )
 from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet, printable
-from speech_endpoint.cli.recognisers import RecogniserError
+from speech_endpoint.cli.recognisers import GivenUp, RecogniserError
 from speech_endpoint.cli.remote.connect import Place
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
@@ -164,8 +165,13 @@ def _to_stdout(sources: Sequence[Source], order: Order, place: Place, options: O
     for warning in transcript.warnings:
         click.echo(f"{printable(source.name)}: {warning}", err=True)
     text = rendered(transcript, order.formats[0], order.config)
-    # A file is UTF-8, whatever a console is.
-    click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)
+    try:
+        # A file is UTF-8, whatever a console is.
+        click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        return failed(f"standard output: {error.strerror}", ExitCode.SOME_FAILED)
     return ExitCode.OK
 
 
@@ -206,8 +212,11 @@ def _to_files(tasks: Sequence[Task], order: Order, place: Place, options: Option
         progress.close()
     if failures:
         click.echo(f"{len(failures)} of {len(tasks)} failed:", err=True)
-    for name, error in failures.items():
+    told = {name: error for name, error in failures.items() if not isinstance(error, GivenUp)}
+    for name, error in told.items():
         click.echo(f"  {printable(name)}: {error}", err=True)
+    if len(told) < len(failures):
+        click.echo(f"  and {len(failures) - len(told)} that were given up for it", err=True)
     return exit_code_of(list(failures.values()))
 
 

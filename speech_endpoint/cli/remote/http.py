@@ -10,9 +10,9 @@ from typing import Any
 
 import requests
 
-from speech_endpoint.cli.recognisers import OnAdvance, ignore
+from speech_endpoint.cli.recognisers import GivenUp, OnAdvance, ignore
 from speech_endpoint.cli.remote.answers import content, read_answer
-from speech_endpoint.cli.remote.endpoint_errors import EndpointError, EndpointUnreachable
+from speech_endpoint.cli.remote.endpoint_errors import EndpointUnreachable
 
 CONNECT_TIMEOUT_S = 10.0
 # An endpoint that scales from zero holds the request until it is up.
@@ -94,4 +94,4 @@ class EndpointClient:
 
     def _wait(self, seconds: float) -> None:
         if self._closed.wait(seconds):
-            raise EndpointError("given up")
+            raise GivenUp

@@ -98,6 +98,28 @@ def test_a_recording_that_is_gone_or_cannot_be_written_beside_harms_no_other(
     assert not list(folder.glob("*.part"))
 
 
+def test_a_key_that_is_refused_is_said_once(folder: Path) -> None:
+    for n in range(10):
+        (folder / f"{n}.mp3").write_bytes(b"")
+    with stand_in(Answer(401, {})) as server:
+        result = _speech(folder, "--quiet", "--jobs", "1", "--endpoint", server.url)
+    assert result.exit_code == 4 and len(server.requests) <= 2
+    _, _, summary = result.stderr.partition("12 of 12 failed:\n")
+    assert "refuses the key" in summary and "given up for it" in summary
+    assert len(summary.splitlines()) <= 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a file that is always full")
+def test_standard_output_that_is_full_is_one_line(folder: Path) -> None:
+    command = [sys.executable, "-m", "speech_endpoint.cli", "transcribe", str(folder / "a.mp3")]
+    with stand_in(Answer(200, ANSWER)) as server, open("/dev/full", "w") as full:
+        command += ["--endpoint", server.url]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+
+
 def test_ctrl_c_waits_for_no_answer_and_leaves_nothing_half_written(folder: Path) -> None:
     asked, answered = threading.Event(), threading.Event()
 
