@@ -35,10 +35,15 @@ class ModelSettings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        protected_namespaces=(), extra="ignore", hide_input_in_errors=True
+        protected_namespaces=(),
+        extra="ignore",
+        hide_input_in_errors=True,
+        # The command line's help is made of them.
+        use_attribute_docstrings=True,
     )
 
     asr_model: str = "openai/whisper-large-v3-turbo"
+    """A Whisper."""
     assistant_model: str | None = None
     """A Whisper that drafts for `asr_model` when a request says `assisted`."""
     diarization_model: str | None = None

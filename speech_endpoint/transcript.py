@@ -7,18 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, TypeAlias
 
 from speech_endpoint.orthography import ends_sentence
+
+if TYPE_CHECKING:
+    # The command line reads transcripts where there is no NumPy.
+    import numpy as np
+    import numpy.typing as npt
 
 SAMPLE_RATE_HZ = 16_000
 """Of every waveform once it is decoded: what Whisper, Silero and pyannote expect."""
 
-Waveform = npt.NDArray[np.float32]
+Waveform: TypeAlias = "npt.NDArray[np.float32]"
 """(samples,), mono, 16 kHz, in [-1, 1]."""
-Channels = npt.NDArray[np.float32]
+Channels: TypeAlias = "npt.NDArray[np.float32]"
 """(channels, samples): a `Waveform` for each channel."""
 
 

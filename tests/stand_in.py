@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass
 class Answer:
     status: int
     body: Any = None
+    """Sent as JSON, unless it is bytes."""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -41,6 +42,11 @@ class StandIn(ThreadingHTTPServer):
         self.answers, self.requests = answers, []
         self.lock = threading.Lock()
 
+    def answer(self, body: bytes) -> Answer:
+        """What a request is answered; subclasses decide otherwise."""
+        with self.lock:
+            return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
@@ -53,9 +59,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with self.server.lock:
             self.server.requests.append((self.path, dict(self.headers), body))
-            answers = self.server.answers
-            answer = answers.pop(0) if len(answers) > 1 else answers[0]
-        content = json.dumps(answer.body).encode()
+        answer = self.server.answer(body)
+        is_raw = isinstance(answer.body, bytes)
+        content = answer.body if is_raw else json.dumps(answer.body).encode()
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
@@ -67,9 +73,11 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
+Server = TypeVar("Server", bound=StandIn)
+
+
 @contextmanager
-def stand_in(*answers: Answer) -> Iterator[StandIn]:
-    server = StandIn(list(answers))
+def serving(server: Server) -> Iterator[Server]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -78,3 +86,7 @@ def stand_in(*answers: Answer) -> Iterator[StandIn]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+def stand_in(*answers: Answer) -> AbstractContextManager[StandIn]:
+    return serving(StandIn(list(answers)))

@@ -28,7 +28,7 @@ PAUSE_PROBABILITY = 0.2
 MIN_REST_S = 1.0
 
 
-Samples = TypeVar("Samples", Waveform, Tensor, Waveform | Tensor)
+Samples = TypeVar("Samples", Waveform, Tensor, "Waveform | Tensor")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from speech_endpoint.cli.inputs import Source
 from speech_endpoint.cli.outputs import OutputFolder, Task
 from speech_endpoint.cli.progress import Progress
-from speech_endpoint.cli.recognisers import Recogniser
-from speech_endpoint.cli.remote.endpoint_errors import EndpointError, EndpointUnreachable
+from speech_endpoint.cli.recognisers import Recogniser, RecogniserError
+from speech_endpoint.cli.remote.endpoint_errors import EndpointUnreachable
 from speech_endpoint.errors import InvalidRequest, OutOfMemory
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render
@@ -39,43 +42,66 @@ class Batch:
             What went wrong, by the recording's name.
         """
         failures: dict[str, Exception] = {}
-        with ThreadPoolExecutor(self.recogniser.max_jobs) as pool:
+        self.progress.begin()
+        pool = ThreadPoolExecutor(self.recogniser.max_jobs)
+        try:
             jobs = {pool.submit(self._serve, task): task for task in tasks}
-            try:
-                for job in as_completed(jobs):
-                    self._report(job, jobs[job], failures)
-            except BaseException:
-                # Ctrl-C: what has not begun does not begin, and nothing stays half written.
-                for job in jobs:
-                    job.cancel()
-                self.recogniser.close()
-                raise
-            finally:
-                for task in tasks:
-                    self.folder.discard(task.outputs)
+            for job in as_completed(jobs):
+                self._report(job, jobs[job], failures)
+        except BaseException:
+            # Ctrl-C: what has not begun does not begin, nothing stays half written, and nobody
+            # waits for an endpoint's answer.
+            self.recogniser.close()
+            pool.shutdown(wait=False, cancel_futures=True)
+            for task in tasks:
+                self.folder.discard(task.outputs)
+            raise
+        pool.shutdown()
         return failures
 
     def _serve(self, task: Task) -> Transcript:
-        transcript = self.recogniser.transcribe(task.source.read(), self.parameters)
-        self.folder.write(
-            {output: rendered(transcript, output.format, self.config) for output in task.outputs}
-        )
+        self.folder.reserve(task.outputs)
+        try:
+            on_advance = partial(self.progress.advance, task.source.name)
+            transcript = self.recogniser.transcribe(task.source.read(), self.parameters, on_advance)
+            texts = {each: rendered(transcript, each.format, self.config) for each in task.outputs}
+            self.folder.write(texts)
+        finally:
+            self.folder.discard(task.outputs)
         return transcript
 
     def _report(self, job: Future[Transcript], task: Task, failures: dict[str, Exception]) -> None:
         name = task.source.name
         try:
             transcript = job.result()
-        except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
+        except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
             failures[name] = error
             self.progress.failed(name, str(error))
-            if isinstance(error, EndpointUnreachable):
-                # It will not take the others either.
+            if isinstance(error, EndpointUnreachable) or _is_disk_full(error):
+                # The others will fare no better.
                 self.recogniser.close()
         else:
             for warning in transcript.warnings:
                 print(f"{name}: {warning}", file=sys.stderr)
             self.progress.done(name, transcript.duration_s)
+
+
+def _is_disk_full(error: Exception) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+
+def transcribe_one(
+    source: Source, parameters: Mapping[str, Any], recogniser: Recogniser, progress: Progress
+) -> Transcript:
+    """Transcribe one recording, and close the recogniser; raises as `Recogniser.transcribe`."""
+    try:
+        progress.begin()
+        on_advance = partial(progress.advance, source.name)
+        transcript = recogniser.transcribe(source.read(), parameters, on_advance)
+    finally:
+        recogniser.close()
+    progress.done(source.name, transcript.duration_s)
+    return transcript
 
 
 def rendered(transcript: Transcript, response_format: str, config: InferenceConfig) -> str:

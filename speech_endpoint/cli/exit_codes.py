@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import IntEnum
 
+import click
+
 from speech_endpoint.cli.remote.endpoint_errors import EndpointOverloaded, EndpointUnreachable
 
 
@@ -30,3 +32,9 @@ def exit_code_of(errors: Sequence[Exception]) -> ExitCode:
     if any(isinstance(error, EndpointOverloaded) for error in errors):
         return ExitCode.OVERLOADED
     return ExitCode.SOME_FAILED if errors else ExitCode.OK
+
+
+def failed(message: str, code: ExitCode) -> ExitCode:
+    """Say why nothing can be done; the code, for the caller to end with."""
+    click.echo(f"error: {message}", err=True)
+    return code

@@ -5,8 +5,7 @@ from __future__ import annotations
 import fnmatch
 import glob
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +30,10 @@ class Source:
     @property
     def size(self) -> int:
         """Bytes; 0 where nobody knows before it is read."""
-        return 0 if self.path is None else self.path.stat().st_size
+        try:
+            return 0 if self.path is None else self.path.stat().st_size
+        except OSError:
+            return 0
 
     def read(self) -> bytes:
         """The whole file."""
@@ -86,22 +88,3 @@ def _is_meant(path: Path, pattern: str | None) -> bool:
     if pattern is None:
         return path.suffix.lower() in SUFFIXES
     return fnmatch.fnmatch(path.name, pattern)
-
-
-def output_stems(sources: Sequence[Source]) -> list[Path]:
-    """What the outputs of each recording are named after, before their suffix: its name without
-    its own suffix; with it where two would have one name (a.mp3 and a.wav).
-
-    Raises:
-        ValueError: two recordings of one name, from different folders.
-    """
-    bare = [source.relative.with_suffix("") for source in sources]
-    counts = Counter(bare)
-    stems = [
-        stem if counts[stem] == 1 else source.relative
-        for source, stem in zip(sources, bare, strict=True)
-    ]
-    twice = [str(stem) for stem, count in Counter(stems).items() if count > 1]
-    if twice:
-        raise ValueError(f"two recordings are called {twice[0]}")
-    return stems

@@ -10,6 +10,7 @@ from speech_endpoint import __version__
 
 COMMANDS = {
     "transcribe": "Write down who said what, when.",
+    "serve": "Serve OpenAI's audio API, and a page for people.",
     "batch": "The same of a whole archive, on one machine or many.",
 }
 """Each in a module of its own, imported when it is needed: this help is there at once."""

@@ -19,17 +19,9 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return EX_CONFIG
     # PyTorch takes seconds to import, which nobody who mistyped a setting need wait.
-    from speech_endpoint.server.run import serve
-    from speech_endpoint.service.backlog import ServiceLimits
-    from speech_endpoint.service.resident import ResidentService
+    from speech_endpoint.server.run import serve_models
 
-    limits = ServiceLimits(
-        max_wait_s=settings.max_wait_s,
-        max_requests=settings.max_requests,
-        audio_memory_mb=settings.audio_memory_mb,
-        max_slots=settings.max_slots,
-    )
-    return serve(ResidentService(settings, limits), settings)
+    return serve_models(settings)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def _routes(desk: Desk) -> list[Route]:
         "/openapi.json": OpenApi(desk.settings).document,
     }
     return [
-        *page_routes(),
+        *page_routes(listed(desk.settings.frame_ancestors)),
         *(Route(path, endpoint, methods=["GET"]) for path, endpoint in gets.items()),
         *(Route(path, endpoint, methods=["POST"]) for path, endpoint in posts.items()),
     ]

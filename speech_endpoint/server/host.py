@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from speech_endpoint.output.response import to_json
 from speech_endpoint.pipeline import Request
 from speech_endpoint.server.errors import ApiError
+from speech_endpoint.server.host_stream import STREAM, stream_answer
 from speech_endpoint.server.observation.record import record_of
 from speech_endpoint.server.work import Desk
 
@@ -48,6 +49,9 @@ class Predict:
             speech = Request.from_host(_data(request, body))
             del body
             record_of(scope).format = speech.config.response_format
+            if STREAM in request.headers.get("prefer", ""):
+                await stream_answer(self.desk.submit(request, speech), speech.config, send)
+                return
             transcript = await self.desk.transcript(request, speech)
             answer = orjson.dumps(to_json(transcript, speech.config))
             response = Response(answer, media_type="application/json")

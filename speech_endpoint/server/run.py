@@ -16,7 +16,9 @@ from speech_endpoint.server.access import Keyring
 from speech_endpoint.server.app import create_app
 from speech_endpoint.server.observation.log import set_up_logging
 from speech_endpoint.server.settings import ServerSettings
+from speech_endpoint.service.backlog import ServiceLimits
 from speech_endpoint.service.events import Service
+from speech_endpoint.service.resident import ResidentService
 
 MAX_HEADER_BYTES = 32 * 1024
 
@@ -87,6 +89,17 @@ class Server(uvicorn.Server):
             )
         finally:
             self.should_exit = True
+
+
+def serve_models(settings: ServerSettings) -> int:
+    """Serve the models that the settings name, until a signal says otherwise; the exit code."""
+    limits = ServiceLimits(
+        max_wait_s=settings.max_wait_s,
+        max_requests=settings.max_requests,
+        audio_memory_mb=settings.audio_memory_mb,
+        max_slots=settings.max_slots,
+    )
+    return serve(ResidentService(settings, limits), settings)
 
 
 def serve(service: OwnedService, settings: ServerSettings) -> int:

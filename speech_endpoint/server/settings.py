@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
@@ -29,6 +30,8 @@ class ServerSettings(ModelSettings):
     """Names, comma separated, that a server without keys answers to, beside those of loopback."""
     cors_origins: str = ""
     """Origins, comma separated, whose pages may call ("https://a.example")."""
+    frame_ancestors: str = ""
+    """Origins, comma separated, that may show the page in a frame ("https://huggingface.co")."""
     metrics_open: bool = False
     """Whether /metrics needs no key."""
 
@@ -77,6 +80,18 @@ class ServerSettings(ModelSettings):
             scheme, separator, rest = origin.partition("://")
             if not separator or not scheme or not rest or "/" in rest or "*" in rest:
                 raise ValueError("expected origins such as https://a.example, comma separated")
+        return origins
+
+    @field_validator("frame_ancestors")
+    @classmethod
+    def _check_ancestors(cls, origins: str) -> str:
+        # They go into a header, and a policy ends at a semicolon.
+        for origin in listed(origins):
+            if not re.fullmatch(r"https?://(\*\.)?[\w.-]+(:\d+)?", origin, re.ASCII):
+                raise ValueError(
+                    "expected origins such as https://a.example or https://*.a.example, comma"
+                    " separated"
+                )
         return origins
 
     @property

@@ -46,13 +46,19 @@ class ResidentService:
     """
 
     def __init__(
-        self, settings: ModelSettings, limits: ServiceLimits, repository: str = "."
+        self,
+        settings: ModelSettings,
+        limits: ServiceLimits,
+        repository: str = ".",
+        *,
+        warm: bool = True,
     ) -> None:
         """
         Args:
             settings: which models.
             limits: how much is taken on.
             repository: the directory that relative model directories lie in.
+            warm: whether nobody has asked for anything yet; who already waits wants no warm-up.
         """
         self.settings, self.limits, self.repository = settings, limits, repository
         self._backlog = Backlog(limits)
@@ -70,10 +76,23 @@ class ResidentService:
         self._decoding: DecodingStage | None = None
         self._scheduler: Scheduler | None = None
         self._closing = False
+        self._warm = warm
+        self._loaded = threading.Event()
+        """Set when it is ready or has failed."""
 
     def start(self) -> None:
         """Begin to load; returns at once."""
         self._thread.start()
+
+    def wait_until_ready(self) -> None:
+        """Wait until models are loaded.
+
+        Raises:
+            ModelUnavailable: they cannot be.
+        """
+        self._loaded.wait()
+        if self._stage == "failed":
+            raise ModelUnavailable(self._detail)
 
     def admit(self) -> None:
         """As `Service.admit`."""
@@ -161,6 +180,8 @@ class ResidentService:
                 f"models cannot be loaded ({type(error).__name__})",
             )
             return
+        finally:
+            self._loaded.set()
         try:
             while not self._closing:
                 self._take_messages(wait=not scheduler.busy)
@@ -177,9 +198,10 @@ class ResidentService:
 
     def _load(self) -> Scheduler:
         pipeline = SpeechPipeline(self.settings, self.repository)
-        self._enter("warming_up", "warming up")
-        speed = warm_up(pipeline.transcriber, pipeline.diarizer, self.limits.max_slots)
-        self._backlog.measure(speed * WARM_UP_WORK_S, WARM_UP_WORK_S)
+        if self._warm:
+            self._enter("warming_up", "warming up")
+            speed = warm_up(pipeline.transcriber, pipeline.diarizer, self.limits.max_slots)
+            self._backlog.measure(speed * WARM_UP_WORK_S, WARM_UP_WORK_S)
         self._pipeline = pipeline
         memory_bytes = self.limits.audio_memory_mb * 2**20
         self._decoding = DecodingStage(pipeline, memory_bytes, self._on_decoded, self._on_failed)

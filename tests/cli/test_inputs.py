@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speech_endpoint.cli.inputs import Source, find_sources, output_stems
+from speech_endpoint.cli.inputs import Source, find_sources
 
 pytestmark = pytest.mark.pure
 
@@ -54,19 +54,3 @@ def test_a_recording_named_twice_counts_once(folder: Path) -> None:
 def test_a_name_of_nothing_is_told(folder: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nowhere\.mp3"):
         find_sources([str(folder / "nowhere.mp3")])
-
-
-def test_outputs_are_named_after_recordings_without_their_suffix() -> None:
-    sources = [Source(Path(name), Path(name)) for name in ("a.mp3", "b.tar.wav")]
-    assert output_stems(sources) == [Path("a"), Path("b.tar")]
-
-
-def test_recordings_that_differ_in_their_suffix_keep_it() -> None:
-    sources = [Source(Path(name), Path(name)) for name in ("a.mp3", "a.wav", "b.wav")]
-    assert output_stems(sources) == [Path("a.mp3"), Path("a.wav"), Path("b")]
-
-
-def test_two_recordings_of_one_name_are_refused() -> None:
-    sources = [Source(Path(name), Path("a.mp3")) for name in ("x/a.mp3", "y/a.mp3")]
-    with pytest.raises(ValueError, match=r"a\.mp3"):
-        output_stems(sources)

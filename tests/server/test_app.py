@@ -250,6 +250,23 @@ def test_origins_that_are_none_are_refused_at_the_start(origins: str) -> None:
         ServerSettings(cors_origins=origins)
 
 
+def test_the_page_is_shown_in_frames_of_its_own_origin_and_of_those_that_are_set() -> None:
+    def ancestors(**settings: str) -> str:
+        with served(ScriptedService(*EVENTS), **settings) as server:
+            policy = httpx.get(server.url).headers["content-security-policy"]
+        return policy.partition("frame-ancestors ")[2]
+
+    assert ancestors() == "'self'"
+    named = ancestors(frame_ancestors="https://huggingface.co, https://*.hf.space")
+    assert named == "'self' https://huggingface.co https://*.hf.space"
+
+
+@pytest.mark.parametrize("origins", ["*", "a.example", "https://a;script-src *", "https://a b"])
+def test_frame_ancestors_that_would_loosen_the_policy_are_refused(origins: str) -> None:
+    with pytest.raises(InvalidSettings, match="FRAME_ANCESTORS"):
+        ServerSettings(frame_ancestors=origins)
+
+
 @pytest.mark.parametrize("formatter", [JsonFormatter(), TextFormatter()])
 def test_s29_a_line_a_request_tells_nothing_of_what_was_said(caplog, formatter) -> None:
     with caplog.at_level(logging.INFO), served(ScriptedService(*EVENTS), api_keys=KEY) as server:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 import requests
 from host import make_app
 from huggingface_hub import InferenceClient
 from paths import KENNEDY
+from scripted import EVENTS
 from served import ScriptedService, Served, failing
 
 from speech_endpoint.errors import InvalidRequest
@@ -16,7 +18,7 @@ from speech_endpoint.output.response import to_json
 from speech_endpoint.pipeline import Request
 from speech_endpoint.server.app import create_app
 from speech_endpoint.server.settings import ServerSettings
-from speech_endpoint.service.events import Done, Overloaded
+from speech_endpoint.service.events import Done, Failed, Overloaded, Progress
 from speech_endpoint.transcript import Segment, Transcript, Word
 
 WAV = {"content-type": "audio/wav"}
@@ -61,6 +63,38 @@ def test_every_request_has_the_same_bytes_for_an_answer_as_from_the_host() -> No
                 assert answer.content == expected.content
                 assert answer.status_code == expected.status_code
                 assert answer.headers["content-type"] == expected.headers["content-type"]
+
+
+@pytest.mark.pure
+def test_a_caller_that_prefers_events_gets_the_same_answer_after_them() -> None:
+    prefers = {"data": b"RIFF", "headers": WAV | {"prefer": "event-stream"}}
+    with Served(create_app(ScriptedService(*EVENTS), ServerSettings(asr_model="a/b"))) as server:
+        plain = requests.post(server.url, data=b"RIFF", headers=WAV, timeout=30)
+        answer = requests.post(server.url, timeout=30, **prefers)
+    assert answer.headers["preference-applied"] == "event-stream"
+    *before, last, end = answer.text.split("\n\n")
+    assert end == "" and last.removeprefix("event: answer\ndata: ") == json.dumps(plain.json())
+    assert [part for part in before if part.startswith("event")] == [
+        f'event: segment\ndata: {{"text": " {text}"}}' for text in ("Xylophone one", "two three.")
+    ]
+    assert sum(part.startswith(": progress") for part in before) == 2
+
+
+@pytest.mark.pure
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(InvalidRequest("inputs", "unreadable", "no audio"), 400), (RuntimeError("secret"), 500)],
+)
+def test_what_goes_wrong_amid_events_has_the_status_that_it_would_have_had(
+    error: Exception, status: int
+) -> None:
+    service = ScriptedService(Progress(0.0, None, 0.0), Failed(error))
+    with Served(create_app(service, ServerSettings(asr_model="a/b"))) as server:
+        headers = WAV | {"prefer": "event-stream"}
+        answer = requests.post(server.url, data=b"RIFF", headers=headers, timeout=30)
+    kind, data = answer.text.split("\n\n")[-2].split("\ndata: ")
+    assert kind == "event: error" and json.loads(data)["status"] == status
+    assert "secret" not in answer.text
 
 
 @pytest.mark.pure

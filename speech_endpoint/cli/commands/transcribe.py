@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 
-from speech_endpoint.cli.batch import Batch, rendered
-from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of
-from speech_endpoint.cli.inputs import STDIN, Source, find_sources, output_stems
-from speech_endpoint.cli.outputs import Output, OutputFolder, Task
-from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet
+from speech_endpoint.cli.batch import Batch, rendered, transcribe_one
+from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of, failed
+from speech_endpoint.cli.inputs import STDIN, Source, find_sources
+from speech_endpoint.cli.model_options import given_parameters, request_options
+from speech_endpoint.cli.outputs import (
+    FORMATS,
+    Output,
+    OutputFolder,
+    Task,
+    format_of,
+    output_stems,
+)
+from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet, printable
+from speech_endpoint.cli.recognisers import GivenUp, RecogniserError
 from speech_endpoint.cli.remote.connect import Place
-from speech_endpoint.cli.remote.endpoint_errors import EndpointError
-from speech_endpoint.cli.request_options import given_parameters, request_options
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
 
-FORMATS: tuple[str, ...] = get_args(InferenceConfig.model_fields["response_format"].annotation)
 DEFAULT_FORMAT = "text"
 DEFAULT_JOBS = 4
 STDOUT = Path(STDIN)
@@ -63,7 +71,7 @@ class Order:
     "output",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="A folder for the outputs; - is standard output.",
+    help="A folder for the outputs, or a file for one; - is standard output.",
 )
 @click.option(
     "-f",
@@ -113,80 +121,102 @@ def transcribe(files: tuple[str, ...], **given: Any) -> None:
     except InvalidRequest as error:
         raise click.UsageError(str(error).removeprefix("parameters.")) from None
     options = Options(**{field.name: given[field.name] for field in fields(Options)})
-    sys.exit(_run(files, Order(parameters, config, options.formats or (DEFAULT_FORMAT,)), options))
+    code = _run(files, Order(parameters, config, options.formats or (DEFAULT_FORMAT,)), options)
+    if code == ExitCode.INTERRUPTED:
+        # Python would wait for threads that wait for an endpoint.
+        os._exit(code)
+    sys.exit(code)
 
 
 def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
     try:
         sources = find_sources(files, options.pattern, recursive=options.recursive)
-        stems = output_stems(sources)
     except FileNotFoundError as error:
-        return _say(f"there is no {error}", ExitCode.NOTHING_FOUND)
-    except ValueError as error:
-        raise click.UsageError(f"{error}; transcribe their folders one by one") from None
+        return failed(f"there is no {printable(str(error))}", ExitCode.NOTHING_FOUND)
     if not sources:
-        return _say("no recordings there", ExitCode.NOTHING_FOUND)
+        return failed("no recordings there", ExitCode.NOTHING_FOUND)
     place = Place(options.endpoint, options.openai, options.jobs)
     try:
         if options.output == STDOUT or (options.output is None and len(sources) == 1):
-            return _to_stdout(sources, order, place)
-        tasks = [
-            Task(source, _outputs(source, stem, order.formats, options.output))
-            for source, stem in zip(sources, stems, strict=True)
-        ]
-        return _to_files(tasks, order, place, options)
+            return _to_stdout(sources, order, place, options)
+        return _to_files(_tasks(sources, order.formats, options.output), order, place, options)
     except (InvalidSettings, ModelUnavailable) as error:
-        return _say(str(error), ExitCode.CONFIGURATION)
+        return failed(str(error), ExitCode.CONFIGURATION)
     except KeyboardInterrupt:
-        return _say("interrupted", ExitCode.INTERRUPTED)
+        return failed("interrupted", ExitCode.INTERRUPTED)
 
 
-def _to_stdout(sources: Sequence[Source], order: Order, place: Place) -> ExitCode:
+def _to_stdout(sources: Sequence[Source], order: Order, place: Place, options: Options) -> ExitCode:
     if len(sources) > 1 or len(order.formats) > 1:
         raise click.UsageError(
             "standard output takes one recording in one format; name a folder with -o"
         )
-    name, recogniser = sources[0].name, place.connect()
+    (source,) = sources
+    # Where nobody watches, what goes wrong is all there is to say of one recording.
+    is_watched = sys.stderr.isatty() or options.json_lines
+    progress = _progress(sources, 1, options) if is_watched else Quiet()
     try:
-        transcript = recogniser.transcribe(sources[0].read(), order.parameters)
-    except (InvalidRequest, EndpointError, OutOfMemory, OSError) as error:
-        return _say(f"{name}: {error}", exit_code_of([error]))
+        transcript = transcribe_one(source, order.parameters, place.connect(), progress)
+    except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
+        progress.failed(source.name, str(error))
+        return exit_code_of([error])
     finally:
-        recogniser.close()
+        progress.close()
     for warning in transcript.warnings:
-        click.echo(f"{name}: {warning}", err=True)
-    click.echo(rendered(transcript, order.formats[0], order.config), nl=False)
+        click.echo(f"{printable(source.name)}: {warning}", err=True)
+    text = rendered(transcript, order.formats[0], order.config)
+    try:
+        # A file is UTF-8, whatever a console is.
+        click.echo(text if sys.stdout.isatty() else text.encode(), nl=False)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        return failed(f"standard output: {error.strerror}", ExitCode.SOME_FAILED)
     return ExitCode.OK
 
 
-def _outputs(
-    source: Source, stem: Path, formats: Sequence[str], folder: Path | None
-) -> tuple[Output, ...]:
-    """In the folder, under it where the recording lies, or beside the recording."""
-    if folder is not None:
-        base = folder / stem
-    elif source.path is not None:
-        base = source.path.with_name(stem.name)
-    else:
+def _tasks(sources: Sequence[Source], formats: Sequence[str], output: Path | None) -> list[Task]:
+    """Each recording with its outputs: in a folder, or beside it; or one file that is named."""
+    if output is None and any(source.path is None for source in sources):
         raise click.UsageError("standard input has no folder; name one with -o")
-    return tuple(Output.of(base, name) for name in formats)
+    if output is not None and not output.is_dir() and (named := format_of(output)):
+        if len(sources) > 1 or formats not in ((DEFAULT_FORMAT,), (named,)):
+            raise click.UsageError(f"-o {output}: a file takes one recording in its own format")
+        return [Task(sources[0], (Output(output, named),))]
+    try:
+        if output is not None:
+            # Not after hours of work.
+            output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"-o {output}: no folder can be there ({error.strerror})") from None
+    stems = output_stems(sources, output)
+    return [
+        Task(source, tuple(Output.of(stem, name) for name in formats))
+        for source, stem in zip(sources, stems, strict=True)
+    ]
 
 
 def _to_files(tasks: Sequence[Task], order: Order, place: Place, options: Options) -> ExitCode:
     folder = OutputFolder(order.parameters | place.identity())
-    left = [task for task in tasks if options.again or not folder.is_up_to_date(task)]
-    progress = _progress(tasks, options)
+    left: list[Task] = []
+    there: list[Task] = []
+    for task in tasks:
+        is_there = not options.again and folder.is_up_to_date(task)
+        (there if is_there else left).append(task)
+    progress = _progress([task.source for task in left], len(tasks), options)
     try:
-        for task in tasks:
-            if task not in left:
-                progress.skipped(task.source.name)
+        for task in there:
+            progress.skipped(task.source.name)
         failures = _transcribe(left, order, place, folder, progress) if left else {}
     finally:
         progress.close()
     if failures:
         click.echo(f"{len(failures)} of {len(tasks)} failed:", err=True)
-    for name, error in failures.items():
-        click.echo(f"  {name}: {error}", err=True)
+    told = {name: error for name, error in failures.items() if not isinstance(error, GivenUp)}
+    for name, error in told.items():
+        click.echo(f"  {printable(name)}: {error}", err=True)
+    if len(told) < len(failures):
+        click.echo(f"  and {len(failures) - len(told)} that were given up for it", err=True)
     return exit_code_of(list(failures.values()))
 
 
@@ -200,16 +230,11 @@ def _transcribe(
         recogniser.close()
 
 
-def _progress(tasks: Sequence[Task], options: Options) -> Progress:
+def _progress(sources: Sequence[Source], n_files: int, options: Options) -> Progress:
     if options.json_lines:
         return JsonLines()
     if options.quiet:
         return Quiet()
     if sys.stderr.isatty():
-        return Bar({task.source.name: task.source.size for task in tasks})
-    return Lines(len(tasks))
-
-
-def _say(message: str, code: ExitCode) -> ExitCode:
-    click.echo(f"error: {message}", err=True)
-    return code
+        return Bar({source.name: source.size for source in sources})
+    return Lines(n_files)

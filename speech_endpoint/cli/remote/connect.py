@@ -52,7 +52,7 @@ class Place:
         if self.endpoint is None:
             from speech_endpoint.cli.local import LocalRecogniser
 
-            return LocalRecogniser(ModelSettings())
+            return LocalRecogniser(ModelSettings(), self.jobs)
         from speech_endpoint.cli.remote.remote import HostEndpoint, OpenAIEndpoint
 
         kind = OpenAIEndpoint if self.openai else HostEndpoint

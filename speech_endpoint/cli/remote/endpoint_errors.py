@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from speech_endpoint.cli.recognisers import RecogniserError
 
-class EndpointError(RuntimeError):
+
+class EndpointError(RecogniserError):
     """This file could not be transcribed there; others may be."""
 
 

@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from speech_endpoint.cli.recognisers import OnAdvance, ignore
 from speech_endpoint.cli.remote.endpoint_errors import EndpointError
 from speech_endpoint.cli.remote.http import EndpointClient
 from speech_endpoint.output.parsing import from_json
 from speech_endpoint.transcript import Segment, Transcript, Word
 
 # An endpoint that sleeps is started by the first request, which then waits for it, seconds.
-SCALE_UP_HEADER = {"X-Scale-Up-Timeout": "600"}
+# This project's server streams where that is preferred, and no other server knows the preference.
+HEADERS = {"X-Scale-Up-Timeout": "600", "Prefer": "event-stream"}
 OPENAI_ROUTE = "/v1/audio/transcriptions"
 OPENAI_MODEL = "whisper-1"
 
@@ -29,15 +31,17 @@ class HostEndpoint:
             key: a Hub token, or the server's key.
             max_jobs: requests at once.
         """
-        self._client = EndpointClient(url, key, SCALE_UP_HEADER)
+        self._client = EndpointClient(url, key, HEADERS)
         self.description, self.max_jobs = url, max_jobs
 
-    def transcribe(self, audio: bytes, parameters: Mapping[str, Any]) -> Transcript:
+    def transcribe(
+        self, audio: bytes, parameters: Mapping[str, Any], on_advance: OnAdvance = ignore
+    ) -> Transcript:
         """As `Recogniser.transcribe`."""
         asked = {**parameters, "return_timestamps": "word"}
         body = {"inputs": base64.b64encode(audio).decode("ascii"), "parameters": asked}
         try:
-            return from_json(self._client.post(json=body))
+            return from_json(self._client.post(on_advance, json=body))
         except ValueError as error:
             if type(error) is ValueError:
                 raise EndpointError(f"{self.description}: {error}") from None
@@ -62,7 +66,9 @@ class OpenAIEndpoint:
         self._client = EndpointClient(url.rstrip("/") + route, key)
         self.description, self.max_jobs = url, max_jobs
 
-    def transcribe(self, audio: bytes, parameters: Mapping[str, Any]) -> Transcript:
+    def transcribe(
+        self, audio: bytes, parameters: Mapping[str, Any], on_advance: OnAdvance = ignore
+    ) -> Transcript:
         """As `Recogniser.transcribe`."""
         form: list[tuple[str, Any]] = [
             ("model", OPENAI_MODEL),

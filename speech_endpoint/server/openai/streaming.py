@@ -37,7 +37,7 @@ async def stream_events(work: Work, options: AudioOptions, send: Send) -> None:
     """
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
     waiting_s = work.desk.service.status().estimated_wait_s
-    await _write(send, comment(Progress(0.0, None, waiting_s)))
+    await write(send, comment(Progress(0.0, None, waiting_s)))
     writer = EventWriter(options)
     progress = Progress(0.0, None, waiting_s)
     try:
@@ -45,12 +45,12 @@ async def stream_events(work: Work, options: AudioOptions, send: Send) -> None:
             async for event in events:
                 progress = event if isinstance(event, Progress) else progress
                 for text in writer.on_event(event or progress):
-                    await _write(send, text)
+                    await write(send, text)
     except CallerGone:
         raise
     except Exception as error:
         # It is too late for another status. SDKs raise when they read this.
-        await _write(send, message("error", noted(error, work.record).body()))
+        await write(send, message("error", noted(error, work.record).body()))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
@@ -141,5 +141,6 @@ def comment(progress: Progress) -> str:
     return f": progress {json.dumps(fields)}\n\n"
 
 
-async def _write(send: Send, text: str) -> None:
+async def write(send: Send, text: str) -> None:
+    """Send a part of the stream."""
     await send({"type": "http.response.body", "body": text.encode(), "more_body": True})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 from starlette.requests import Request
@@ -28,22 +29,22 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
     " media-src blob:; connect-src 'self'; worker-src 'self'; font-src 'self';"
     " form-action 'none'; base-uri 'none';"
-    " frame-ancestors {frame_ancestors}"
+    " frame-ancestors 'self'"
 )
 
 
-def page_routes(frame_ancestors: str = "'self'") -> list[Route]:
+def page_routes(frame_ancestors: Sequence[str] = ()) -> list[Route]:
     """Routes of the page, "/" first, and of each of its files; nothing is listed.
 
     The files are small and read once. A browser asks for them again each time, and is told that
     nothing has changed.
 
     Args:
-        frame_ancestors: who may show the page in a frame, as a policy writes it.
+        frame_ancestors: origins that may show the page in a frame, beside its own.
     """
     headers = {
         "Cache-Control": "no-cache",
-        "Content-Security-Policy": POLICY.format(frame_ancestors=frame_ancestors),
+        "Content-Security-Policy": " ".join((POLICY, *frame_ancestors)),
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
     }

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from paths import AUSTEN, REPOSITORY
-from stand_in import ANSWER, BUSY, Answer, stand_in
+from stand_in import ANSWER, BUSY, Answer, StandIn, serving, stand_in
 
 from speech_endpoint.cli.main import main
 
@@ -65,6 +67,79 @@ def test_a_folder_keeps_its_shape_and_is_done_once(folder: Path, tmp_path: Path)
     written = {str(path.relative_to(out)) for path in out.rglob("[!.]*") if path.is_file()}
     assert written == {"a.vtt", "a.json", "b.vtt", "b.json", "sub/c.vtt", "sub/c.json"}
     assert json.loads((out / "a.json").read_text())["text"] == " Hello."
+
+
+def test_one_recording_may_have_its_output_named(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "words.srt"
+    with stand_in(Answer(200, ANSWER)) as server:
+        assert _speech(folder / "a.mp3", "-o", out, "--endpoint", server.url).exit_code == 0
+        assert out.read_text().startswith("1\n00:00:00,000 --> ")
+        assert _speech(folder, "-o", out, "--endpoint", server.url).exit_code == 2
+        wrong = ("-o", out, "-f", "vtt", "--endpoint", server.url)
+        assert _speech(folder / "a.mp3", *wrong).exit_code == 2
+        assert len(server.requests) == 1
+
+
+def test_a_place_that_can_be_no_folder_is_found_before_any_work(folder: Path) -> None:
+    with stand_in(Answer(200, ANSWER)) as server:
+        result = _speech(folder, "-o", folder / "a.mp3", "--endpoint", server.url)
+    assert result.exit_code == 2 and "a.mp3" in result.stderr and not server.requests
+
+
+def test_a_recording_that_is_gone_or_cannot_be_written_beside_harms_no_other(
+    folder: Path,
+) -> None:
+    (folder / "a.txt").mkdir()
+    (folder / ("n" * 250 + ".mp3")).write_bytes(b"")
+    with stand_in(Answer(200, ANSWER)) as server:
+        result = _speech(folder, "--endpoint", server.url)
+    assert result.exit_code == 1 and "2 of 3 failed" in result.stderr
+    assert (folder / "b.txt").read_text().endswith("Hello.\n")
+    assert not list(folder.glob("*.part"))
+
+
+def test_a_key_that_is_refused_is_said_once(folder: Path) -> None:
+    for n in range(10):
+        (folder / f"{n}.mp3").write_bytes(b"")
+    with stand_in(Answer(401, {})) as server:
+        result = _speech(folder, "--quiet", "--jobs", "1", "--endpoint", server.url)
+    assert result.exit_code == 4 and len(server.requests) <= 2
+    _, _, summary = result.stderr.partition("12 of 12 failed:\n")
+    assert "refuses the key" in summary and "given up for it" in summary
+    assert len(summary.splitlines()) <= 3
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a file that is always full")
+def test_standard_output_that_is_full_is_one_line(folder: Path) -> None:
+    command = [sys.executable, "-m", "speech_endpoint.cli", "transcribe", str(folder / "a.mp3")]
+    with stand_in(Answer(200, ANSWER)) as server, open("/dev/full", "w") as full:
+        command += ["--endpoint", server.url]
+        done = subprocess.run(
+            command, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1 and len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_waits_for_no_answer_and_leaves_nothing_half_written(folder: Path) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    class Slow(StandIn):
+        def answer(self, body: bytes) -> Answer:
+            asked.set()
+            answered.wait(60)
+            return Answer(200, ANSWER)
+
+    with serving(Slow([])) as server:
+        command = [sys.executable, "-m", "speech_endpoint.cli", "transcribe", str(folder)]
+        process = subprocess.Popen(
+            [*command, "--endpoint", server.url], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+        )
+        asked.wait(60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        answered.set()
+    assert process.returncode == 130 and said == "error: interrupted\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["a.mp3", "b.mp3", "sub"]
 
 
 def test_a_file_that_fails_harms_no_other(folder: Path) -> None:

@@ -9,6 +9,7 @@ import socket
 import pytest
 from stand_in import ANSWER, BUSY, Answer, stand_in
 
+from speech_endpoint.cli.recognisers import Advance
 from speech_endpoint.cli.remote.endpoint_errors import (
     EndpointError,
     EndpointOverloaded,
@@ -77,6 +78,53 @@ def test_the_wait_is_what_the_endpoint_asks_for_or_grows() -> None:
     assert Backoff("Wed, 21 Oct 2026 07:28:00 GMT", 0).seconds <= 1.2
     assert Backoff(None, 3).seconds >= 8.0
     assert Backoff("1e9", 0).seconds <= 72.0
+
+
+def _events(*parts: str) -> Answer:
+    return Answer(200, "".join(parts).encode(), {"Content-Type": "text/event-stream"})
+
+
+PROGRESS = ': progress {"done_s": 1.0, "duration_s": 2.0, "queue_s": 0.0}\n\n'
+SEGMENT = 'event: segment\ndata: {"text": " Hello."}\n\n'
+ANSWERED = f"event: answer\ndata: {json.dumps(ANSWER)}\n\n"
+
+
+def test_an_endpoint_that_streams_says_how_far_it_is() -> None:
+    heard: list[Advance] = []
+    with stand_in(_events(PROGRESS, SEGMENT, ANSWERED)) as server:
+        transcript = HostEndpoint(server.url, None, 1).transcribe(b"x", {}, heard.append)
+    assert server.requests[0][1]["Prefer"] == "event-stream"
+    assert heard == [Advance(1.0, 2.0), Advance(1.0, 2.0, " Hello.")]
+    assert transcript.text == " Hello."
+
+
+def test_a_stream_that_ends_too_soon_or_says_that_it_will_is_asked_for_again(monkeypatch) -> None:
+    monkeypatch.setattr("speech_endpoint.cli.remote.http.FIRST_BACKOFF_S", 0.0)
+    draining = 'event: error\ndata: {"error": "about to end", "status": 503}\n\n'
+    answers = (_events(PROGRESS), _events(SEGMENT, draining), _events(ANSWERED))
+    with stand_in(*answers) as server:
+        assert HostEndpoint(server.url, None, 1).transcribe(b"x", {}).text == " Hello."
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("event", "kind", "message"),
+    [
+        (
+            'event: error\ndata: {"error": "inputs: no", "status": 400}',
+            InvalidRequest,
+            "inputs: no",
+        ),
+        ('data: {"choices": []}', EndpointUnreachable, "before its end"),
+        ("event: segment\ndata: half {", EndpointError, "another kind"),
+    ],
+)
+def test_a_stream_that_is_none_of_ours_is_one_files_failure(
+    event: str, kind, message: str, monkeypatch
+) -> None:
+    monkeypatch.setattr("speech_endpoint.cli.remote.http.FIRST_BACKOFF_S", 0.0)
+    with stand_in(_events(event + "\n\n")) as server, pytest.raises(kind, match=message):
+        HostEndpoint(server.url, None, 1).transcribe(b"x", {})
 
 
 VERBOSE = {
