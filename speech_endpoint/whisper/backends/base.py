@@ -143,6 +143,12 @@ class Backend:
             query.contiguous(), key, value, attn_mask=mask, scale=1.0
         )
 
+    def new_keys(self, *leading: int, length: int, head_width: int) -> Tensor:
+        """An uninitialised cache of keys, (leading …, length, head width), in what order of its
+        memory the backend reads best."""
+        shape = (*leading, length, head_width)
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
     # The layout of the cross-attention's value cache is known to the next four alone. Values lie
     # (…, d, frames): the layout that oneDNN reads at the memory's speed.
 
