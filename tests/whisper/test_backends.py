@@ -73,10 +73,12 @@ def test_attention_to_audio_is_attention_however_the_cache_lies(dtype, n_queries
         random(n_slots, n_frames, 24, seed=2),
     )
     weight, bias = random(24, 24, seed=3), random(24, seed=4)
-    keys = backend.new_keys(n_slots, n_heads, length=n_frames, head_width=d).copy_(key)
+    keys = backend.new_keys(n_slots, n_heads, length=n_frames, head_width=d)
     cache = backend.new_cross_values(n_layers, n_slots, n_heads, n_frames=n_frames, head_width=d)
     typed = [tensor.to(backend.dtype) for tensor in (states, weight, bias)]
     for slot in range(n_slots):
+        of_frames = key[slot].transpose(0, 1).flatten(1)
+        backend.write_cross_keys(of_frames.to(backend.dtype), keys[slot])
         backend.project_cross_values(typed[0][slot], typed[1], typed[2], cache[0, slot])
     value = (states @ weight.T + bias).view(n_slots, n_frames, n_heads, d).transpose(1, 2)
     found = backend.cross_attention(query.to(backend.dtype), keys, cache[0])

@@ -120,6 +120,10 @@ class CpuBackend(Backend):
     def new_keys(self, *leading: int, length: int, head_width: int) -> Tensor:
         return self._new(*leading, head_width, length).mT
 
+    def write_cross_keys(self, keys: Tensor, out: Tensor) -> None:
+        # A matrix turned as a whole takes a quarter of the time of one turned head by head.
+        out.mT.flatten(0, 1).copy_(keys.T)
+
     def new_cross_values(self, *leading: int, n_frames: int, head_width: int) -> Tensor:
         return self._new(*leading, n_frames, head_width).mT
 

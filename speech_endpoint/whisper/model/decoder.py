@@ -93,8 +93,7 @@ class Decoder:
         """
         for n, layer in enumerate(self.layers):
             for k, features in enumerate(audio_features.to(self.backend.dtype), start=slot):
-                keys = layer.cross_key(features).view(len(features), self.n_heads, -1)
-                cache.cross_keys[n, k] = keys.transpose(0, 1)
+                self.backend.write_cross_keys(layer.cross_key(features), cache.cross_keys[n, k])
                 self.backend.project_cross_values(
                     features, layer.cross_value, layer.cross_value_bias, cache.cross_values[n, k]
                 )
