@@ -13,7 +13,12 @@ from torch import Tensor
 from speech_endpoint.whisper.backends import choose_backend
 from speech_endpoint.whisper.backends.base import Backend
 from speech_endpoint.whisper.backends.cpu import CpuBackend
-from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention
+from speech_endpoint.whisper.backends.cpu_attention import (
+    MAX_KEPT,
+    MAX_SUMS,
+    BlockwiseAttention,
+    WeightedSums,
+)
 from speech_endpoint.whisper.backends.cpu_linear import ROW_BLOCK, BlockedLinear, Int8Linear
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
@@ -58,7 +63,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-@pytest.mark.parametrize("n_queries", [1, 2, 9])
+@pytest.mark.parametrize("n_queries", [1, 2, 9, MAX_SUMS + 1])
 def test_attention_to_audio_is_attention_however_the_cache_lies(dtype, n_queries: int) -> None:
     backend = choose_backend("cpu", dtype, "none")
     n_layers, n_slots, n_heads, n_frames, d = 1, 2, 3, 50, 8
@@ -68,12 +73,15 @@ def test_attention_to_audio_is_attention_however_the_cache_lies(dtype, n_queries
         random(n_slots, n_frames, 24, seed=2),
     )
     weight, bias = random(24, 24, seed=3), random(24, seed=4)
+    keys = backend.new_keys(n_slots, n_heads, length=n_frames, head_width=d)
     cache = backend.new_cross_values(n_layers, n_slots, n_heads, n_frames=n_frames, head_width=d)
     typed = [tensor.to(backend.dtype) for tensor in (states, weight, bias)]
     for slot in range(n_slots):
+        of_frames = key[slot].transpose(0, 1).flatten(1)
+        backend.write_cross_keys(of_frames.to(backend.dtype), keys[slot])
         backend.project_cross_values(typed[0][slot], typed[1], typed[2], cache[0, slot])
     value = (states @ weight.T + bias).view(n_slots, n_frames, n_heads, d).transpose(1, 2)
-    found = backend.cross_attention(query.to(backend.dtype), key.to(backend.dtype), cache[0])
+    found = backend.cross_attention(query.to(backend.dtype), keys, cache[0])
     tolerance = 1e-4 if dtype == "float32" else 0.1
     torch.testing.assert_close(
         found.float(), attention(query, key, value), atol=tolerance, rtol=tolerance
@@ -147,14 +155,51 @@ def test_a_slot_is_split_into_parts_of_its_time() -> None:
         torch.testing.assert_close(found[part], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_a_query_attends_alike_alone_and_beside_others() -> None:
-    """Drafts make a step wider: to the last bit, it must say the same of its first token."""
-    backend = choose_backend("cpu", "bfloat16", "none")
-    query, key, value = (random(2, 3, n, 8, seed=n).bfloat16() for n in (4, 64, 64))
-    mask = torch.zeros(2, 1, 4, 64, dtype=torch.bfloat16)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_a_query_attends_alike_alone_and_beside_others(dtype) -> None:
+    """Drafts make a step wider, windows longer: to the last bit, it must say the same of its first
+    token."""
+    backend = choose_backend("cpu", dtype, "none")
+    query, key, value = (random(2, 3, n, 8, seed=n).to(backend.dtype) for n in (9, 64, 64))
+    mask = torch.zeros(2, 1, 9, 64, dtype=backend.dtype)
     wide = backend.self_attention(query, key, value, mask)
-    narrow = backend.self_attention(query[:, :, :1], key, value, mask[:, :, :1])
-    assert torch.equal(narrow, wide[:, :, :1])
+    narrow = backend.self_attention(query[:1, :, :1], key[:1], value[:1], mask[:1, :, :1])
+    assert torch.equal(narrow, wide[:1, :, :1])
+    wide = backend.cross_attention(query, key, value.mT)
+    narrow = backend.cross_attention(query[:1, :, :1], key[:1], value[:1].mT)
+    assert torch.equal(narrow, wide[:1, :, :1])
+
+
+@pytest.fixture(scope="module")
+def sums() -> WeightedSums:
+    """One for all tests, as for all layers: it has seen other shapes."""
+    return WeightedSums()
+
+
+@settings(deadline=None)
+@given(
+    n_matrices=st.integers(1, 5),
+    n=st.integers(1, MAX_SUMS + 2),
+    t=st.integers(1, 40),
+    spare=st.integers(0, 8),
+)
+def test_rows_are_summed_where_they_lie(
+    sums: WeightedSums, n_matrices: int, n: int, t: int, spare: int
+) -> None:
+    """Of a cache, the first slots and the positions that are written."""
+    cache, weights = random(n_matrices + 1, t + spare, 6), random(n_matrices, n, t, seed=1)
+    rows = cache[:n_matrices, :t]
+    torch.testing.assert_close(sums(weights, rows), weights @ rows, atol=1e-4, rtol=1e-4)
+    turned = cache.mT[:n_matrices, :, :t]
+    queries = random(n_matrices, n, 6, seed=2)
+    torch.testing.assert_close(sums(queries, turned), queries @ turned, atol=1e-4, rtol=1e-4)
+
+
+def test_what_is_kept_of_lengths_does_not_grow(sums: WeightedSums) -> None:
+    """Parts of windows whose language is looked for have any length."""
+    for t in range(1, 3 * MAX_KEPT):
+        sums(random(1, 1, t), random(1, t, 4))
+    assert len(sums._kept) <= MAX_KEPT
 
 
 def test_every_backend_attends_alike() -> None:

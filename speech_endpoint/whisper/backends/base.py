@@ -148,8 +148,23 @@ class Backend:
             query.contiguous(), key, value, attn_mask=mask, scale=1.0
         )
 
+    def new_keys(self, *leading: int, length: int, head_width: int) -> Tensor:
+        """An uninitialised cache of keys, (leading …, length, head width), in what order of its
+        memory the backend reads best."""
+        shape = (*leading, length, head_width)
+        return torch.empty(shape, dtype=self.dtype, device=self.device)
+
+    def write_cross_keys(self, keys: Tensor, out: Tensor) -> None:
+        """Write a window's keys into its slot of the cache.
+
+        Args:
+            keys: (frames, width).
+            out: (heads, frames, d), one layer's slot of `new_keys`.
+        """
+        out.copy_(keys.view(len(keys), len(out), -1).transpose(0, 1))
+
     # The layout of the cross-attention's value cache is known to the next four alone. Values lie
-    # (…, d, frames): the layout that oneDNN reads at the memory's speed.
+    # (…, d, frames); in what order of its memory, a backend may choose.
 
     def new_cross_values(self, *leading: int, n_frames: int, head_width: int) -> Tensor:
         """An uninitialised value cache: `leading` dimensions, then those of a window's values."""

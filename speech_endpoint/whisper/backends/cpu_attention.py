@@ -12,6 +12,11 @@ MAX_BLOCK_SCORES = 3_000_000
 # Row sums within these are exact enough: no weight that counts has been lost below the smallest
 # number, and no product with a value exceeds the largest.
 MIN_TOTAL, MAX_TOTAL = 2.0**-100, 2.0**100
+# From here on a product of matrices takes less time than sums of rows, one for each query. More
+# than the widest draft, so that a step's result does not depend on its width.
+MAX_SUMS = 16
+# Steps see few widths and lengths; the parts of a window whose language is looked for, any.
+MAX_KEPT = 16
 
 
 class BlockwiseAttention:
@@ -66,23 +71,48 @@ class BlockwiseAttention:
         torch.bmm(weights, values, out=out).div_(totals)
 
 
-def attention_to_text(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
-    """Attention of a step's few queries, each to the bit as it is alone.
+class WeightedSums:
+    """Sums of a matrix's rows, each row with a weight: (n, t) times (t, d), for few n.
 
-    With the cache on the left, as oneDNN repacks the right-hand matrix: one query of 20 rows to 128
-    positions takes 0.34 ms of a thread (AMD EPYC, Zen 5), `scaled_dot_product_attention`, whose
-    kernel for one query is another than that for two and more, 0.61 ms.
+    That is what attention of a step's few queries takes: keys that lie (d, t) are summed with a
+    query as weights, values that lie (t, d) with its probabilities. `embedding_bag` reads the rows
+    where they lie, at the memory's speed, and sums in float32; `bmm` packs for many columns what it
+    uses once. A sum is the same, to the bit, whatever others are computed beside it.
 
-    Args:
-        query: (batch, heads, n, d), already scaled.
-        key: (batch, heads, t, d).
-        value: (batch, heads, t, d).
-        mask: (batch, 1, n, t), added to the scores: 0, and -inf where a query may not look.
-
-    Returns:
-        (batch, heads, n, d).
+    Measured on a 2-core AMD EPYC (Zen 5), one query in each of 160 heads, 1500 frames, bfloat16,
+    one thread: 1.8 ms for scores and product (34 GB/s), `bmm` 4.5 ms.
     """
-    q, k, v = query.flatten(0, 1), key.flatten(0, 1), value.flatten(0, 1)
-    scores = torch.bmm(k, q.transpose(1, 2)).transpose(1, 2).unflatten(0, query.shape[:2])
-    weights = torch.softmax(scores.add_(mask), dim=-1)
-    return torch.bmm(weights.flatten(0, 1), v).view(query.shape)
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[int, int, int], tuple[Tensor, Tensor]] = {}
+        """Which rows each sum takes, by the number of sums of a matrix, the number of its rows, and
+        how many rows a matrix begins after the one before; for the most matrices yet."""
+
+    def __call__(self, weights: Tensor, rows: Tensor) -> Tensor:
+        """(matrices, n, t) and (matrices, t, d), in one number format, to (matrices, n, d)."""
+        n_matrices, n, t = weights.shape
+        if n > MAX_SUMS:
+            return torch.bmm(weights, rows)
+        if rows.stride(2) != 1 or rows.stride(0) % rows.stride(1):
+            rows = rows.contiguous()
+        pitch = rows.stride(0) // rows.stride(1)
+        n_rows = (n_matrices - 1) * pitch + t
+        table = rows.as_strided((n_rows, rows.shape[2]), (rows.stride(1), 1))
+        indices, offsets = self._rows_of_sums(n_matrices, n, t, pitch)
+        sums = torch.embedding_bag(
+            table, indices, offsets, mode=0, per_sample_weights=weights.flatten()
+        )[0]
+        return sums.view(n_matrices, n, -1)
+
+    def _rows_of_sums(self, n_matrices: int, n: int, t: int, pitch: int) -> tuple[Tensor, Tensor]:
+        """The rows of all sums, one after the other, and where each sum's begin."""
+        n_sums, key = n_matrices * n, (n, t, pitch)
+        kept = self._kept.get(key)
+        if kept is None or len(kept[1]) < n_sums:
+            first = torch.arange(0, n_matrices * pitch, pitch, dtype=torch.int32)[:, None, None]
+            indices = (first + torch.arange(t, dtype=torch.int32)).expand(-1, n, -1).flatten()
+            kept = indices, torch.arange(0, n_sums * t, t, dtype=torch.int32)
+            if len(self._kept) == MAX_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = kept
+        return kept[0][: n_sums * t], kept[1][:n_sums]

@@ -64,17 +64,14 @@ class Decoder:
         positions = self.max_positions if n_positions is None else n_positions
         frames = self.n_audio_frames if n_frames is None else n_frames
         n_layers, n_heads, d = len(self.layers), self.n_heads, self.head_width
-        of_text = (n_layers, n_slots, n_heads, positions, d)
-        of_audio = (n_layers, n_slots, n_heads, frames, d)
+        leading = (n_layers, n_slots, n_heads)
         queries = (n_slots, len(self.alignment_heads), positions, d)
         zeros = partial(torch.zeros, dtype=self.backend.dtype, device=self.backend.device)
         return DecoderCache(
-            self_keys=zeros(of_text),
-            self_values=zeros(of_text),
-            cross_keys=torch.empty(of_audio, dtype=self.backend.dtype, device=self.backend.device),
-            cross_values=self.backend.new_cross_values(
-                n_layers, n_slots, n_heads, n_frames=frames, head_width=d
-            ),
+            self_keys=self.backend.new_keys(*leading, length=positions, head_width=d).zero_(),
+            self_values=zeros((*leading, positions, d)),
+            cross_keys=self.backend.new_keys(*leading, length=frames, head_width=d),
+            cross_values=self.backend.new_cross_values(*leading, n_frames=frames, head_width=d),
             alignment_queries=zeros(queries),
         )
 
@@ -96,8 +93,7 @@ class Decoder:
         """
         for n, layer in enumerate(self.layers):
             for k, features in enumerate(audio_features.to(self.backend.dtype), start=slot):
-                keys = layer.cross_key(features).view(len(features), self.n_heads, -1)
-                cache.cross_keys[n, k] = keys.transpose(0, 1)
+                self.backend.write_cross_keys(layer.cross_key(features), cache.cross_keys[n, k])
                 self.backend.project_cross_values(
                     features, layer.cross_value, layer.cross_value_bias, cache.cross_values[n, k]
                 )
