@@ -7,12 +7,13 @@ int8 0.7 ms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from speech_endpoint.hardware import has_bfloat16
+from speech_endpoint.hardware import has_bfloat16, map_on_threads
 from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
 from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention, attention_to_text
@@ -22,6 +23,9 @@ from speech_endpoint.whisper.backends.cpu_linear import (
     PackedLinear,
     padded_to_blocks,
 )
+
+# Windows that are encoded on a thread each.
+MAX_SIDE_BY_SIDE = 4
 
 
 class CpuBackend(Backend):
@@ -61,6 +65,19 @@ class CpuBackend(Backend):
             # What is between the two products, float32, stays in cache.
             self.feed_forward_frames = 300
         self.blockwise_attention = BlockwiseAttention(self.dtype) if blockwise else None
+
+    @property
+    def encoded_side_by_side(self) -> int:
+        """A window on each thread; one at a time where threads are so many that it would hold up
+        those who are decoded."""
+        n_threads = torch.get_num_threads()
+        return n_threads if n_threads <= MAX_SIDE_BY_SIDE else 1
+
+    def encode_all(self, encode: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> Tensor:
+        """As `Backend.encode_all`; side by side where no thread is left idle."""
+        if len(batches) % self.encoded_side_by_side:
+            return super().encode_all(encode, batches)
+        return torch.cat(map_on_threads(encode, batches, self.device))
 
     @property
     def residual_dtype(self) -> torch.dtype:

@@ -11,6 +11,7 @@ import logging
 import time
 import weakref
 from collections import Counter
+from collections.abc import Sequence
 
 import torch
 
@@ -23,12 +24,21 @@ from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeRequest,
     DecodeResult,
+    DecodingStatistics,
     MultilingualWindow,
 )
 from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
 logger = logging.getLogger(__name__)
+
+
+class AdmissionFailed(RuntimeError):
+    """A window cannot be begun; the others are none the worse."""
+
+    def __init__(self, request: DecodeRequest) -> None:
+        super().__init__("a window cannot be begun")
+        self.caller = request.group.caller
 
 
 class Engine:
@@ -57,8 +67,8 @@ class Engine:
             draft_policy: how to find out whether drafting pays.
             long_share: of the time, what goes into encoding windows of callers who have many, while
                 windows are decoded of somebody who has few, or has had no text yet. With a share,
-                windows are admitted one a step; with None slots are filled at once, which takes
-                the fewest steps.
+                windows are admitted one a step, or those of several callers who have few; with None
+                slots are filled at once, which takes the fewest steps.
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
         self.long_share = long_share
@@ -66,12 +76,18 @@ class Engine:
         """What encoding for callers of many windows has had beyond its share."""
         self._begun = weakref.WeakSet[Caller]()
         """Callers a window of whom is done."""
+        self.totals = DecodingStatistics()
+        """Of all callers' windows."""
+        self.n_windows = 0
+        """Decoded, all callers'."""
         self.max_slots = self._n_slots = n_slots
         self._batch: Batch | None = None
         self._waiting = WaitingWindows()
         self._decoding: dict[int, DecodeRequest] = {}
         """Taken from those that wait, and not done; by identity."""
         self._done: list[DecodeResult | MultilingualWindow] = []
+        self._suspects: set[Caller] = set()
+        """Callers whose windows could not be begun together: each is tried alone."""
 
     @property
     def busy(self) -> bool:
@@ -96,6 +112,7 @@ class Engine:
     def cancel(self, caller: Caller) -> None:
         """Give up a caller's windows, those that wait and those that are being decoded."""
         self._waiting.drop(caller)
+        self._suspects.discard(caller)
         if self._batch is not None:
             self._batch.cancel(caller)
         kept = {k: r for k, r in self._decoding.items() if r.group.caller is not caller}
@@ -120,6 +137,7 @@ class Engine:
 
         Raises:
             OutOfMemory: not even one window fits; the engine then has nothing to do any more.
+            AdmissionFailed: a window cannot be begun; its caller is to be cancelled.
         """
         if not self._fits():
             self._begin_anew(self._n_slots // 2)
@@ -164,8 +182,7 @@ class Engine:
             if not requests:
                 break
             started = time.perf_counter()
-            for window in self._batch.admit(requests):
-                self._finish(window)
+            self._admit(self._batch, requests)
             if self.long_share is not None:
                 if not requests[0].group.caller.is_short:
                     self._long_debt_s += time.perf_counter() - started
@@ -176,6 +193,23 @@ class Engine:
             for result in self._batch.finished():
                 self._finish(result)
             self._pay_debt(time.perf_counter() - started)
+
+    def _admit(self, batch: Batch, requests: Sequence[DecodeRequest]) -> None:
+        callers = {request.group.caller for request in requests}
+        try:
+            windows = batch.admit(requests)
+        except Exception as error:
+            if is_out_of_memory(error):
+                raise
+            if len(callers) == 1:
+                raise AdmissionFailed(requests[0]) from error
+            self._suspects |= callers
+            for request in requests:
+                self._waiting.add(self._decoding.pop(id(request)))
+            return
+        self._suspects -= callers
+        for window in windows:
+            self._finish(window)
 
     def _pay_debt(self, step_s: float) -> None:
         if self.long_share is not None:
@@ -191,13 +225,23 @@ class Engine:
         if n_slots < self._n_slots:
             logger.info("memory for %d slots of %d", n_slots, self._n_slots)
             self._n_slots = n_slots
-        return Batch(self.model, n_slots, self.draft, self.draft_policy)
+        return Batch(self.model, n_slots, self.draft, self.draft_policy, self.totals)
 
     def _next_requests(self, n_free: int) -> list[DecodeRequest]:
-        held = Counter(request.group.caller for request in self._decoding.values())
         only_short = self._long_debt_s > 0 and self._is_anybody_in_a_hurry()
-        if self.long_share is not None:
-            n_free = 1
+        if self.long_share is None:
+            return self._take(n_free)
+        requests = self._take(1, only_short=only_short)
+        n_at_once = 1 if self._suspects else self.model.backend.encoded_side_by_side
+        n_at_once = min(n_free, n_at_once)
+        while requests and requests[-1].group.caller.is_short and len(requests) < n_at_once:
+            if not (others := self._take(1, only_short=True)):
+                break
+            requests += others
+        return requests
+
+    def _take(self, n_free: int, *, only_short: bool = False) -> list[DecodeRequest]:
+        held = Counter(request.group.caller for request in self._decoding.values())
         requests = self._waiting.take(n_free, self._n_slots, held, only_short=only_short)
         self._decoding.update((id(request), request) for request in requests)
         return requests
@@ -210,4 +254,5 @@ class Engine:
     def _finish(self, result: DecodeResult | MultilingualWindow) -> None:
         del self._decoding[id(result.request)]
         self._begun.add(result.request.group.caller)
+        self.n_windows += 1
         self._done.append(result)
