@@ -75,7 +75,8 @@ class CpuBackend(Backend):
 
     def encode_all(self, encode: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> Tensor:
         """As `Backend.encode_all`; side by side where no thread is left idle."""
-        if len(batches) % self.encoded_side_by_side:
+        n_at_once = self.encoded_side_by_side
+        if n_at_once == 1 or len(batches) % n_at_once:
             return super().encode_all(encode, batches)
         return torch.cat(map_on_threads(encode, batches, self.device))
 
