@@ -17,7 +17,7 @@ from speech_endpoint.service.share import Share
 from speech_endpoint.service.warm_up import decode_harmless
 from speech_endpoint.service.work import Work
 from speech_endpoint.units import Units
-from speech_endpoint.whisper.batching.engine import AdmissionFailed, Engine
+from speech_endpoint.whisper.batching.engine import Engine
 from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeRequest,
@@ -181,9 +181,6 @@ class Scheduler:
             # The engine has given up all windows there were.
             self._fail([work for work in self._works.values() if work.is_being_written], error)
             return
-        except AdmissionFailed as failure:
-            self._on_failed_step({failure.caller}, failure.__cause__ or failure)
-            return
         except Exception as error:
             self._on_failed_step(self.engine.abandon(), error)
             return
@@ -193,7 +190,7 @@ class Scheduler:
             share.earn(elapsed_s)
         self._hand_out(results)
 
-    def _on_failed_step(self, callers: set[Caller], error: BaseException) -> None:
+    def _on_failed_step(self, callers: set[Caller], error: Exception) -> None:
         """Fail those whose windows were in it. A window that no step bears is its caller's
         misfortune, however many such callers come in a row: the engine is given up when it cannot
         decode what it decoded when it began."""
@@ -231,7 +228,7 @@ class Scheduler:
             self._guarded(work, work.conclude)
             self.cancel(work)
 
-    def _fail(self, works: list[Work], error: BaseException) -> None:
+    def _fail(self, works: list[Work], error: Exception) -> None:
         for work in works:
             work.fail(error)
             self.cancel(work)

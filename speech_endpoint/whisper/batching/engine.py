@@ -11,7 +11,6 @@ import logging
 import time
 import weakref
 from collections import Counter
-from collections.abc import Sequence
 
 import torch
 
@@ -31,14 +30,6 @@ from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
 logger = logging.getLogger(__name__)
-
-
-class AdmissionFailed(RuntimeError):
-    """A window cannot be begun; the others are none the worse."""
-
-    def __init__(self, request: DecodeRequest) -> None:
-        super().__init__("a window cannot be begun")
-        self.caller = request.group.caller
 
 
 class Engine:
@@ -86,6 +77,7 @@ class Engine:
         self._decoding: dict[int, DecodeRequest] = {}
         """Taken from those that wait, and not done; by identity."""
         self._done: list[DecodeResult | MultilingualWindow] = []
+        self._admitting: list[DecodeRequest] = []
         self._suspects: set[Caller] = set()
         """Callers whose windows could not be begun together: each is tried alone."""
 
@@ -120,12 +112,18 @@ class Engine:
         self._done = [done for done in self._done if done.request.group.caller is not caller]
 
     def abandon(self) -> set[Caller]:
-        """Give up all windows that are being decoded, after a step has failed; those that wait go
-        on waiting.
+        """Give up all windows that are being decoded, after a step has failed, or only those that
+        were being begun when it did; those that wait go on waiting.
 
         Returns:
             Whose they are.
         """
+        if self._admitting:
+            callers = {request.group.caller for request in self._admitting}
+            for request in self._admitting:
+                del self._decoding[id(request)]
+            self._admitting = []
+            return callers
         callers = {request.group.caller for request in self._decoding.values()}
         self._batch = None
         self._decoding.clear()
@@ -137,7 +135,7 @@ class Engine:
 
         Raises:
             OutOfMemory: not even one window fits; the engine then has nothing to do any more.
-            AdmissionFailed: a window cannot be begun; its caller is to be cancelled.
+            Exception: whatever went wrong; `abandon` then, and go on.
         """
         if not self._fits():
             self._begin_anew(self._n_slots // 2)
@@ -160,7 +158,7 @@ class Engine:
 
     def _begin_anew(self, n_slots: int) -> None:
         """Let the windows that are being decoded wait again, for so many slots."""
-        self._batch, self._n_slots = None, n_slots
+        self._batch, self._n_slots, self._admitting = None, n_slots, []
         for request in self._decoding.values():
             self.add(request)
         self._decoding.clear()
@@ -194,20 +192,21 @@ class Engine:
                 self._finish(result)
             self._pay_debt(time.perf_counter() - started)
 
-    def _admit(self, batch: Batch, requests: Sequence[DecodeRequest]) -> None:
+    def _admit(self, batch: Batch, requests: list[DecodeRequest]) -> None:
         callers = {request.group.caller for request in requests}
+        self._admitting = requests
         try:
             windows = batch.admit(requests)
         except Exception as error:
-            if is_out_of_memory(error):
+            if len(callers) == 1 or is_out_of_memory(error):
                 raise
-            if len(callers) == 1:
-                raise AdmissionFailed(requests[0]) from error
             self._suspects |= callers
             for request in requests:
                 self._waiting.add(self._decoding.pop(id(request)))
-            return
-        self._suspects -= callers
+            windows = []
+        else:
+            self._suspects -= callers
+        self._admitting = []
         for window in windows:
             self._finish(window)
 
