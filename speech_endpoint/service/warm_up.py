@@ -36,16 +36,26 @@ def warm_up(transcriber: Transcriber, diarizer: Diarizer | None, n_slots: int) -
     transcriber.vad(sound)
     if diarizer is not None:
         finish(diarizer.stream(sound))
+    decode_harmless(transcriber, n_slots)
+    return CAUTION * WINDOW_S / decode_harmless(transcriber, n_slots)
+
+
+def decode_harmless(transcriber: Transcriber, n_slots: int = 1) -> float:
+    """Decode a window that is known to be no trouble, in an engine of its own.
+
+    Returns:
+        The seconds that it took.
+
+    Raises:
+        Exception: the models are of no use, whatever is to be decoded.
+    """
     engine = Engine(transcriber.model, min(2, n_slots), transcriber.draft, transcriber.draft_policy)
-    seconds = []
-    for _ in range(2):
-        group = RequestGroup(DecodeOptions(assisted=transcriber.draft is not None))
-        started = time.perf_counter()
-        engine.add(DecodeRequest(group, 0, 0.0, (sound,), fallback=False))
-        while engine.busy:
-            engine.step()
-        seconds.append(time.perf_counter() - started)
-    return CAUTION * WINDOW_S / seconds[-1]
+    group = RequestGroup(DecodeOptions(assisted=transcriber.draft is not None))
+    started = time.perf_counter()
+    engine.add(DecodeRequest(group, 0, 0.0, (speechlike(DURATION_S),), fallback=False))
+    while engine.busy:
+        engine.step()
+    return time.perf_counter() - started
 
 
 def speechlike(duration_s: float) -> Waveform:

@@ -6,6 +6,7 @@ It takes a model's tokens, and not its weights, which may lie on another machine
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from speech_endpoint.units import Units
 from speech_endpoint.whisper.batching.sequence import Caller, DecodeOptions, RequestGroup
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-Hold = Callable[[Waveform], Waveform | Tensor]
+Hold: TypeAlias = "Callable[[Waveform], Waveform | Tensor]"
 
 
 class Opener:

@@ -7,13 +7,14 @@ int8 0.7 ms.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from speech_endpoint.hardware import has_bfloat16
+from speech_endpoint.hardware import has_bfloat16, map_on_threads
 from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
 from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention, WeightedSums
@@ -23,6 +24,9 @@ from speech_endpoint.whisper.backends.cpu_linear import (
     PackedLinear,
     padded_to_blocks,
 )
+
+# Windows that are encoded on a thread each.
+MAX_SIDE_BY_SIDE = 4
 
 
 class CpuBackend(Backend):
@@ -63,6 +67,20 @@ class CpuBackend(Backend):
             self.feed_forward_frames = 300
         self.blockwise_attention = BlockwiseAttention(self.dtype) if blockwise else None
         self.weighted_sums = WeightedSums()
+
+    @property
+    def encoded_side_by_side(self) -> int:
+        """A window on each thread; one at a time where threads are so many that it would hold up
+        those who are decoded."""
+        n_threads = torch.get_num_threads()
+        return n_threads if n_threads <= MAX_SIDE_BY_SIDE else 1
+
+    def encode_all(self, encode: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> Tensor:
+        """As `Backend.encode_all`; side by side where no thread is left idle."""
+        n_at_once = self.encoded_side_by_side
+        if n_at_once == 1 or len(batches) % n_at_once:
+            return super().encode_all(encode, batches)
+        return torch.cat(map_on_threads(encode, batches, self.device))
 
     @property
     def residual_dtype(self) -> torch.dtype:

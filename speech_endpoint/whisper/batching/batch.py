@@ -18,6 +18,7 @@ from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeRequest,
     DecodeResult,
+    DecodingStatistics,
     MultilingualWindow,
 )
 from speech_endpoint.whisper.batching.speculation import DraftModel, Speculation
@@ -36,9 +37,10 @@ class Batch:
         n_slots: int,
         draft: DraftModel | None,
         draft_policy: DraftPolicy,
+        totals: DecodingStatistics,
     ) -> None:
-        """Arguments as in `Engine`."""
-        self.model = model
+        """Arguments as in `Engine`; `totals` are counted on, for all callers together."""
+        self.model, self.totals = model, totals
         self.cache = model.decoder.new_cache(n_slots)
         self.prefill = Prefill(model, self.cache)
         self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
@@ -63,10 +65,12 @@ class Batch:
         return self.cache.n_slots - len(self.sequences)
 
     def admit(self, requests: Sequence[DecodeRequest]) -> list[MultilingualWindow]:
-        """Fill free slots with windows of one group; those of two languages are handed back."""
+        """Fill free slots with windows; those of two languages are handed back."""
         first = len(self.sequences)
         prefilled = self.prefill(requests, first)
-        requests[0].group.statistics.encoder_s += prefilled.encoder_s
+        for request in requests:
+            request.group.statistics.encoder_s += prefilled.encoder_s / len(requests)
+        self.totals.encoder_s += prefilled.encoder_s
         for slot, sequence in enumerate(prefilled.sequences, start=first):
             self._begin(slot, sequence)
         self.sequences += prefilled.sequences
@@ -116,6 +120,7 @@ class Batch:
         total_proposed = total_accepted = 0
         if report is None:
             return 0, 0
+        self.totals.steps += 1
         groups = set()
         for n, (sequence, step) in enumerate(zip(report.sequences, report.accepted, strict=True)):
             began_anew = sequence.temperature_index != report.temperatures[n]
@@ -125,13 +130,14 @@ class Batch:
             compared = max(len(step.tokens), step.n_accepted)
             proposed = min(report.n_drafted[n], compared)
             accepted = min(report.n_drafted[n], step.n_accepted)
-            statistics = sequence.group.statistics
-            statistics.row_steps += 1
-            statistics.proposed += proposed
-            statistics.accepted += accepted
-            statistics.tokens += sequence.append(
+            n_tokens = sequence.append(
                 step.tokens, step.log_probabilities, self.model.tokenizer.eot
             )
+            for statistics in (sequence.group.statistics, self.totals):
+                statistics.row_steps += 1
+                statistics.proposed += proposed
+                statistics.accepted += accepted
+                statistics.tokens += n_tokens
             total_proposed += proposed
             total_accepted += accepted
             groups.add(sequence.group)
@@ -169,6 +175,7 @@ class Batch:
         sequence.restart()
         self._begin(row, sequence)
         sequence.group.statistics.fallbacks += 1
+        self.totals.fallbacks += 1
         if self.speculation:
             self.speculation.restart(sequence)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from speech_endpoint.whisper.model.whisper import WhisperModel
 
 @dataclass(frozen=True)
 class Prefilled:
-    """Windows of one group whose slots are filled."""
+    """Windows whose slots are filled."""
 
     sequences: list[ActiveSequence]
     multilingual: list[bool]
@@ -41,57 +42,68 @@ class Prefill:
         self.language_identifier = LanguageIdentifier(model.tokenizer, model.decoder)
 
     def __call__(self, requests: Sequence[DecodeRequest], slot: int) -> Prefilled:
-        """Fill the slots from `slot` on with windows of one group, which share their options."""
+        """Fill the slots from `slot` on with windows, those of one group next to one another."""
         started = time.perf_counter()
         log_mel = self.model.log_mel([request.waveform() for request in requests])
         audio_features = self.model.encoder(log_mel)
         self.model.decoder.attach_audio(self.cache, slot, audio_features)
         encoder_s = time.perf_counter() - started
 
-        group = requests[0].group
-        known = self._known_language(group)
-        if known is not None:
-            logits = self._read_initial(group, known, len(requests), slot)
-            languages, multilingual = [known] * len(requests), [False] * len(requests)
-        else:
-            logits = self._read_prompt(group, len(requests), slot)
-            languages, multilingual = self._detect_languages(requests, logits, slot)
-        sequences = [
-            self._sequence(request, language, no_speech)
-            for request, language, no_speech in zip(
-                requests, languages, self._no_speech(logits), strict=True
-            )
-        ]
-        if known is None:
-            self._read_language(sequences, slot)
+        sequences: list[ActiveSequence] = []
+        multilingual: list[bool] = []
+        for (_, is_known), run in groupby(requests, key=self._kind):
+            alike, first = list(run), slot + len(sequences)
+            logits = (self._read_initial if is_known else self._read_prompts)(alike, first)
+            languages, in_two = self._languages(alike, logits, first)
+            begun = [
+                self._sequence(request, language, no_speech)
+                for request, language, no_speech in zip(
+                    alike, languages, self._no_speech(logits), strict=True
+                )
+            ]
+            if not is_known:
+                self._read_languages(begun, first)
+            sequences += begun
+            multilingual += in_two
         return Prefilled(sequences, multilingual, log_mel, audio_features, encoder_s)
+
+    def _prefix(self, request: DecodeRequest) -> list[int]:
+        """Prompt and start of transcript."""
+        return self.model.tokenizer.prompt_prefix(request.group.options.prompt_tokens)
+
+    def _n_prefix(self, request: DecodeRequest) -> int:
+        return len(self._prefix(request))
+
+    def _kind(self, request: DecodeRequest) -> tuple[int, bool]:
+        """Windows of one kind are read together."""
+        return self._n_prefix(request), self._known_language(request.group) is not None
 
     def _known_language(self, group: RequestGroup) -> str | None:
         return group.options.language if self.model.tokenizer.multilingual else "en"
 
-    def _read_initial(
-        self, group: RequestGroup, language: str, n_windows: int, slot: int
-    ) -> Tensor:
+    def _read_initial(self, requests: Sequence[DecodeRequest], slot: int) -> Tensor:
         """Read all initial tokens but the last, which the first step reads; the logits after the
         start of transcript, (windows, vocabulary)."""
-        options, tokenizer = group.options, self.model.tokenizer
-        n_prefix = len(tokenizer.prompt_prefix(options.prompt_tokens))
-        initial = tokenizer.initial_tokens(language, options.task, options.prompt_tokens)
-        tokens = initial[: max(n_prefix, len(initial) - 1)]
-        return self._read([tokens] * n_windows, 0, slot, logits_from=n_prefix - 1)[:, 0]
+        n_prefix, tokens = self._n_prefix(requests[0]), []
+        for request in requests:
+            options, language = request.group.options, self._known_language(request.group)
+            initial = self.model.tokenizer.initial_tokens(
+                language or "en", options.task, options.prompt_tokens
+            )
+            tokens.append(initial[: max(n_prefix, len(initial) - 1)])
+        return self._read(tokens, 0, slot, logits_from=n_prefix - 1)[:, 0]
 
-    def _read_prompt(self, group: RequestGroup, n_windows: int, slot: int) -> Tensor:
-        """Read prompt and start of transcript; the logits after them, (windows, vocabulary)."""
-        prefix = self.model.tokenizer.prompt_prefix(group.options.prompt_tokens)
-        return self._read([prefix] * n_windows, 0, slot, logits_from=len(prefix) - 1)[:, 0]
+    def _read_prompts(self, requests: Sequence[DecodeRequest], slot: int) -> Tensor:
+        """Read prefixes of one length; the logits after them, (windows, vocabulary)."""
+        prefixes = [self._prefix(request) for request in requests]
+        return self._read(prefixes, 0, slot, logits_from=len(prefixes[0]) - 1)[:, 0]
 
-    def _read_language(self, sequences: Sequence[ActiveSequence], slot: int) -> None:
-        """Read what stands between the start of transcript and the last of the initial tokens.
+    def _read_languages(self, sequences: Sequence[ActiveSequence], slot: int) -> None:
+        """Read what stands between prefixes of one length and the last of the initial tokens.
 
         The last one is read by the first step.
         """
-        options = sequences[0].group.options
-        first = len(self.model.tokenizer.prompt_prefix(options.prompt_tokens))
+        first = self._n_prefix(sequences[0].request)
         between = [sequence.initial_tokens[first:-1] for sequence in sequences]
         if between[0]:
             self._read(between, first, slot, logits_from=len(between[0]))
@@ -118,14 +130,30 @@ class Prefill:
         probabilities: list[float] = torch.softmax(logits, dim=-1)[:, no_speech].tolist()
         return probabilities
 
-    def _detect_languages(
+    def _languages(
         self, requests: Sequence[DecodeRequest], logits: Tensor, slot: int
     ) -> tuple[list[str], list[bool]]:
-        """Each window's language, and whether it holds another one too.
+        """Each window's language, given or detected, and whether it holds another one too."""
+        languages: list[str] = []
+        multilingual: list[bool] = []
+        for _, run in groupby(requests, key=lambda request: request.group):
+            own, first = list(run), len(languages)
+            found = self._languages_of_group(own, logits[first : first + len(own)], slot + first)
+            languages += found[0]
+            multilingual += found[1]
+        return languages, multilingual
+
+    def _languages_of_group(
+        self, requests: Sequence[DecodeRequest], logits: Tensor, slot: int
+    ) -> tuple[list[str], list[bool]]:
+        """As `_languages`, of one group.
 
         A language of low confidence is taken to be the one that most of the group's speech is in.
         """
-        group = requests[0].group
+        group, n_windows = requests[0].group, len(requests)
+        known = self._known_language(group)
+        if known is not None:
+            return [known] * n_windows, [False] * n_windows
         among = group.options.languages
         detections = self.language_identifier.detect(logits, among)
         multilingual = [
@@ -154,10 +182,11 @@ class Prefill:
         initial_tokens = self.model.tokenizer.initial_tokens(
             language, options.task, options.prompt_tokens
         )
+        fitting = self.model.decoder.max_positions - len(initial_tokens)
         return ActiveSequence(
             request=request,
             language=language,
             initial_tokens=initial_tokens,
-            max_tokens=self.model.decoder.max_positions - len(initial_tokens),
+            max_tokens=min(fitting, options.max_tokens or fitting),
             no_speech_probability=no_speech_probability,
         )
