@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from speech_endpoint.cli.exit_codes import ExitCode, failed
-from speech_endpoint.cli.model_options import field_options, given
+from speech_endpoint.cli.field_options import Command, field_option, given
 from speech_endpoint.errors import InvalidSettings
 from speech_endpoint.server.settings import ServerSettings
 
@@ -19,10 +19,18 @@ FIRST = ("host", "port", "asr_model", "diarization_model", "assistant_model")
 """What most people set; the help lists it first."""
 FIELDS = ServerSettings.model_fields
 NAMES = (*FIRST, *(name for name in FIELDS if name not in NO_OPTIONS and name not in FIRST))
+OTHER_NAMES = {"asr_model": ("--model",), "assistant_model": ("--drafter",)}
+
+
+def setting_options(command: Command) -> Command:
+    """Give a click command one option for each setting."""
+    for name in reversed(NAMES):
+        command = field_option(name, FIELDS[name], *OTHER_NAMES.get(name, ()))(command)
+    return command
 
 
 @click.command()
-@field_options(FIELDS, NAMES)
+@setting_options
 def serve(**options: Any) -> None:
     """Serve OpenAI's audio API, and a page for people.
 
