@@ -28,7 +28,7 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"speech_endpoint.cli.{name}")
+        module = importlib.import_module(f"speech_endpoint.cli.commands.{name}")
         command: click.Command = getattr(module, name)
         return command
 
