@@ -10,6 +10,7 @@ from speech_endpoint import __version__
 
 COMMANDS = {
     "transcribe": "Write down who said what, when.",
+    "deploy": "Make an Inference Endpoint of it, or bring one up to date.",
 }
 """Each in a module of its own, imported when it is needed: this help is there at once."""
 
