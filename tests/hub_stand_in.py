@@ -80,8 +80,9 @@ class Hub(ThreadingHTTPServer):
         self.accepted: set[str] = {GATED}
         """The gated models whose conditions the token's owner has accepted."""
         self.computes = COMPUTES
+        self.first_state = "pending"
         self.states = ["initializing", "running"]
-        """What a created or changed endpoint goes through, one a look."""
+        """What a created or changed endpoint goes through after its first, one a look."""
         self.failure, self.log = "", ""
         self.refusals: dict[tuple[str, str], tuple[int, str]] = {}
         """(method, beginning of a path) to (status, message)."""
@@ -250,10 +251,10 @@ def _create_endpoint(hub: Hub, content: bytes, namespace: str) -> Any:
     # Nobody can read a secret back.
     secrets = dict.fromkeys(body["model"].pop("secrets", {}))
     body["model"]["secrets"] = secrets
-    hub.endpoints[body["name"]] = body | {
-        "healthRoute": "/health",
-        "status": {"state": "pending", "createdAt": TIME, "updatedAt": TIME, "looks": 0},
-    }
+    status = {"state": hub.first_state, "createdAt": TIME, "updatedAt": TIME, "looks": 0}
+    if hub.first_state == "running":
+        status["url"] = f"{hub.url}/run/{body['name']}"
+    hub.endpoints[body["name"]] = body | {"healthRoute": "/health", "status": status}
     return hub.endpoints[body["name"]]
 
 
@@ -305,6 +306,7 @@ _ROUTES: dict[str, Callable[..., Any]] = {
     r"GET /v2/endpoint/([^/]+)/([^/]+)": _look,
     r"PUT /v2/endpoint/([^/]+)/([^/]+)": _update_endpoint,
     r"POST /v2/endpoint/([^/]+)/([^/]+)/(pause|resume)": _change_state,
+    r"GET /run/([^/]+)/health": lambda hub, content, name: "Ok",
     r"POST /run/([^/]+)": lambda hub, content, name: hub.transcribe(json.loads(content)),
 }
 
