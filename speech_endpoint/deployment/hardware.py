@@ -15,7 +15,6 @@ LARGEST_GB = 10.9
 MODEL_GB = {
     "openai/whisper-large-v3": LARGEST_GB,
     "openai/whisper-large-v3-turbo": 2.6,
-    "openai/whisper-base": 0.8,
 }
 # distil-large-v3: its decoder and caches; the encoder may be the large model's.
 ASSISTANT_GB = 2.0

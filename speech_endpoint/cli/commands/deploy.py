@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from speech_endpoint.cli.exit_codes import ExitCode
+from speech_endpoint.config import ModelSettings
 from speech_endpoint.errors import InvalidSettings
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from speech_endpoint.deployment.settings import DeploymentSettings
     from speech_endpoint.deployment.wish import Access, Wish
 
-DEFAULT_MODEL = "openai/whisper-large-v3-turbo"
+DEFAULT_MODEL = ModelSettings.model_fields["asr_model"].default
 DEFAULT_TIMEOUT_MIN = 30.0
 TEST_CLIP = "tests/data/austen.flac"
 EXIT_CODES = {
@@ -140,6 +141,8 @@ def _show(plan: Plan) -> None:
     else:
         changes = plan.changes()
         _say(f"update {plan.desired.wish.name}: {', '.join(changes) or 'nothing'}, {_price(plan)}")
+    if files.is_needed:
+        _say("model.revision will be that of the push")
     click.echo(json.dumps(plan.desired.body(), indent=2, ensure_ascii=False))
     _say(f"\nThe same with `hf`:\n{deploy_command(plan.desired)}")
 
