@@ -34,18 +34,18 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 # PyTorch without CUDA: 0.2 GB instead of 4. The rest comes from PyPI, and leaves it in place.
 FROM base AS cpu-packages
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-COPY requirements.txt requirements-server.txt requirements-cli.txt ./
+COPY requirements.txt requirements-server.txt requirements-cli.txt requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
     grep -E '^torch(audio)?[<>=]' requirements.txt > torch.txt \
-    && pip install --index-url "$TORCH_INDEX" -r torch.txt \
-    && pip install -r requirements.txt -r requirements-server.txt -r requirements-cli.txt
+    && pip install --index-url "$TORCH_INDEX" -r torch.txt -c requirements.lock \
+    && pip install -c requirements.lock -r requirements.txt -r requirements-server.txt -r requirements-cli.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps /wheels/*.whl
 
 FROM base AS cuda-packages
-COPY requirements.txt requirements-server.txt requirements-cli.txt ./
+COPY requirements.txt requirements-server.txt requirements-cli.txt requirements.lock ./
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip install -r requirements.txt -r requirements-server.txt -r requirements-cli.txt
+    pip install -c requirements.lock -r requirements.txt -r requirements-server.txt -r requirements-cli.txt
 RUN --mount=type=bind,from=wheel,source=/wheels,target=/wheels \
     pip install --no-cache-dir --no-deps /wheels/*.whl
 ENV NVIDIA_VISIBLE_DEVICES=all \

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from paths import REPOSITORY
 
 from speech_endpoint.server.settings import ServerSettings
@@ -105,3 +107,14 @@ def test_compose_grants_a_cache_and_a_port_and_nothing_more() -> None:
     settings = ServerSettings()
     drain_s = settings.drain_delay_s + settings.drain_s
     assert int(service["stop_grace_period"].removesuffix("s")) > drain_s
+
+
+def test_the_versions_that_are_pinned_are_those_that_are_required() -> None:
+    lines = (REPOSITORY / "requirements.lock").read_text().splitlines()
+    pins = [Requirement(line) for line in lines if not line.startswith("#")]
+    versions = {canonicalize_name(pin.name): next(iter(pin.specifier)).version for pin in pins}
+    for name in ("requirements.txt", "requirements-server.txt", "requirements-cli.txt"):
+        for line in (REPOSITORY / name).read_text().splitlines():
+            if line and not line.startswith("#"):
+                needed = Requirement(line)
+                assert needed.specifier.contains(versions[canonicalize_name(needed.name)]), line
