@@ -25,7 +25,8 @@ from speech_endpoint.cli.main import main
 
 README = REPOSITORY / "README.md"
 WORDS = "a more amiable woman"
-"""In the recording that stands in for call.flac."""
+"""In the recording that stands in for call.flac, and for talks."""
+TALKS = ("first", "second", "monday/third")
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +40,8 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with the files that README.md speaks of, and `speech` on the path."""
     shutil.copy(AUSTEN, tmp_path / "call.flac")
     (tmp_path / "talks" / "monday").mkdir(parents=True)
-    shutil.copy(AUSTEN, tmp_path / "talks" / "monday" / "talk.flac")
-    shutil.copy(AUSTEN, tmp_path / "talks" / "talk.flac")
+    for name in TALKS:
+        shutil.copy(AUSTEN, tmp_path / "talks" / f"{name}.flac")
     speech = tmp_path / "bin" / "speech"
     speech.parent.mkdir()
     speech.write_text(
@@ -160,10 +161,9 @@ def test_the_command_line_transcribes_here_and_at_an_endpoint(url: str, reader: 
     # As written, at the endpoint that is here already: another start of models shows nothing more.
     _shell(reader, folder, SPEECH_ENDPOINT=url)
     written = {str(path.relative_to(reader)) for path in reader.glob("transcripts/**/[!.]*.*")}
-    names = ("transcripts/talk", "transcripts/monday/talk")
-    assert written == {f"{name}.{kind}" for name in names for kind in ("srt", "json")}
+    assert written == {f"transcripts/{talk}.{kind}" for talk in TALKS for kind in ("srt", "json")}
     _shell(reader, there, URL=url)
-    assert WORDS in (reader / "talks" / "talk.txt").read_text()
+    assert WORDS in (reader / "talks" / "second.txt").read_text()
 
 
 @pytest.mark.pure
