@@ -46,6 +46,7 @@ lint: $(INSTALLED)
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	.venv/bin/lint-imports --no-cache
+	.venv/bin/hadolint Dockerfile
 
 models: $(BUILT)
 

@@ -26,7 +26,7 @@ class EndpointHandler:
         self.pipeline = self._thread.submit(SpeechPipeline, ModelSettings(), path or ".").result()
 
     def __call__(self, data: dict[str, Any]) -> dict[str, Any]:
-        """Answer one request; README.md describes it and the answer.
+        """Answer one request; docs/endpoint.md describes it and the answer.
 
         Args:
             data: {"inputs": base64 text or bytes, "parameters": {…}}.

@@ -40,7 +40,7 @@ def model_directory(model: str, setting: str, choose: FileChooser, token: str | 
         return Path(model)
     name = f"{setting} {display_name(model)!r}"
     # Never None: the library would then read the environment's token itself, with its line end.
-    access: str | bool = token or _stored_login() or False
+    access: str | bool = token or stored_login() or False
     try:
         info = HfApi().model_info(model, timeout=TIMEOUT_S, token=access)
         files = choose([file.rfilename for file in info.siblings or ()])
@@ -73,7 +73,7 @@ def _cached(model: str) -> Path | None:
         return None
 
 
-def _stored_login() -> str | None:
+def stored_login() -> str | None:
     """The token that `hf auth login` has stored."""
     try:
         return Path(constants.HF_TOKEN_PATH).read_text().strip() or None

@@ -1,4 +1,4 @@
-"""What every answer promises (README.md, "The answer"), whatever the audio."""
+"""What every answer promises (docs/endpoint.md), whatever the audio."""
 
 from __future__ import annotations
 

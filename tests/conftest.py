@@ -18,7 +18,7 @@ os.environ["PYANNOTE_METRICS_ENABLED"] = "0"
 
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """Recordings with references; see README.md, "Tests"."""
+    """Recordings with references; see CONTRIBUTING.md."""
     if not DATA.is_dir():
         pytest.skip(f"no recordings in {DATA}; set SPEECH_DATA")
     return DATA

@@ -1,4 +1,4 @@
-"""The JSON that answers a request (README.md, "The answer"). Serialisation only."""
+"""The JSON that answers a request (docs/endpoint.md). Serialisation only."""
 
 from __future__ import annotations
 

