@@ -13,6 +13,7 @@ COMMANDS = {
     "serve": "Serve OpenAI's audio API, and a page for people.",
     "batch": "The same of a whole archive, on one machine or many.",
     "deploy": "Make an Inference Endpoint of it, or bring one up to date.",
+    "voice": "Print a voiceprint, to know a voice again.",
 }
 """Each in a module of its own, imported when it is needed: this help is there at once."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from speech_endpoint.cli.field_options import Command, field_option, given
+from speech_endpoint.cli.known_speakers import known_option
 from speech_endpoint.parameters import InferenceConfig
 
 # Which formats are written is the command's own option.
@@ -23,6 +24,8 @@ def request_options(command: Command) -> Command:
 
 
 def _option(name: str) -> Callable[[Command], Command]:
+    if name == "known_speakers":
+        return known_option
     field = InferenceConfig.model_fields[name]
     return field_option(name, field, *OTHER_NAMES.get(name, ()))
 

@@ -130,6 +130,9 @@ class WindowDispatcher:
 class RemoteDiarizer:
     """Tells speakers apart on a replica; to be called from a thread of its own."""
 
+    embedding_model = None
+    """Embeddings stay where they are made: nobody is recognised by a voiceprint."""
+
     def __init__(self, diarizer: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> None:
         self._diarize, self._loop = diarizer.diarize, loop
 

@@ -122,7 +122,7 @@ class ClusterService:
         payload_bytes = len(request.inputs)
         self._check_stage()
         self._backlog.check(payload_bytes)
-        self._reception.check(request.config)
+        self._reception.check(request)
         handle = Handle(request, request_id, self._on_over)
         wait_s = self._backlog.wait_s(payload_bytes)
         if not self._handles:

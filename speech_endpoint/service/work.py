@@ -70,6 +70,7 @@ class Work:
         """Find speech; all windows that are to be decoded at first."""
         request, config = self.handle.request, self.handle.request.config
         self.recognition = self.pipeline.recognition(self._audio, request)
+        yield from self.recognition.enrol()
         requests: list[DecodeRequest] = []
         is_anything_said = False
         for waveform in self.recognition.waveforms:
