@@ -85,22 +85,24 @@ def test_who_is_answered_notices_nothing_of_a_transcribers_death(cluster, long, 
 
 def test_an_ingresss_death_is_an_error_that_clients_retry(cluster, long, text) -> None:
     client = openai.OpenAI(base_url=f"{cluster.url}/v1", api_key="none", max_retries=5)
-    streams = [cluster.transcribe(long, stream="true") for _ in range(3)]
+    streams = [lines(cluster.transcribe(long, stream="true")) for _ in range(3)]
     with ThreadPoolExecutor(4) as pool:
         answers = [
             pool.submit(client.audio.transcriptions.create, model="whisper-1", file=long.open("rb"))
             for _ in range(2)
         ]
-        next(line for line in lines(streams[0]) if "delta" in line)
+        next(line for line in streams[0] if "delta" in line)
         cluster.kill_one("Ingress")
         ends = list(pool.map(end_of, streams))
         assert all(answer.result().text == text for answer in answers)
     assert set(ends) <= {"done", "broken"}
 
 
-def end_of(stream: requests.Response) -> str:
+def end_of(stream: Iterator[str]) -> str:
+    last = ""
     try:
-        last = [line for line in lines(stream) if line][-1]
+        for line in stream:
+            last = line or last
     except requests.RequestException:
         return "broken"
     return "done" if last == "data: [DONE]" else last
