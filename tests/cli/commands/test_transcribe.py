@@ -182,10 +182,11 @@ def test_whisperxs_spellings_are_understood(folder: Path, tmp_path: Path) -> Non
 
 
 def test_progress_is_for_programs_where_it_is_asked_for(folder: Path) -> None:
-    with stand_in(Answer(200, ANSWER)) as server:
-        result = _speech(folder, "--json-lines", "--endpoint", server.url)
+    warned = Answer(200, ANSWER | {"warnings": ["quiet"]})
+    with stand_in(warned, Answer(400, {"error": "no audio"})) as server:
+        result = _speech(folder, "--json-lines", "--endpoint", server.url, "--jobs", "1")
     lines = [json.loads(line) for line in result.stderr.splitlines()]
-    assert {line["status"] for line in lines} == {"done"} and len(lines) == 2
+    assert sorted(line["status"] for line in lines) == ["done", "failed", "warning"]
 
 
 def test_a_recording_is_transcribed_with_the_models_of_the_environment(tmp_path: Path) -> None:
