@@ -133,6 +133,8 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
         sources = find_sources(files, options.pattern, recursive=options.recursive)
     except FileNotFoundError as error:
         return failed(f"there is no {printable(str(error))}", ExitCode.NOTHING_FOUND)
+    except OSError as error:
+        return failed(f"{printable(str(error.filename))}: {error.strerror}", ExitCode.NOTHING_FOUND)
     if not sources:
         return failed("no recordings there", ExitCode.NOTHING_FOUND)
     place = Place(options.endpoint, options.openai, options.jobs)

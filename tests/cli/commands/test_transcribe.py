@@ -161,6 +161,8 @@ def test_exit_codes_tell_what_went_wrong(folder: Path, answer: Answer, code: int
 
 def test_nothing_found_and_a_wrong_command_line_have_codes_of_their_own(folder: Path) -> None:
     assert _speech(folder / "nowhere.mp3").exit_code == 3
+    too_long = _speech(folder / ("n" * 300))
+    assert too_long.exit_code == 3 and "too long" in too_long.stderr
     assert _speech(folder, "--glob", "*.xyz").exit_code == 3
     wrong = _speech(folder / "a.mp3", "--num-speakers", "0")
     assert wrong.exit_code == 2 and "num_speakers" in wrong.stderr
