@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -59,7 +58,8 @@ class Batch:
         pool.shutdown()
         return failures
 
-    def _serve(self, task: Task) -> Transcript:
+    def _serve(self, task: Task) -> float:
+        """Transcribe one; its duration, for the transcripts of all would fill the memory."""
         self.folder.reserve(task.outputs)
         try:
             on_advance = partial(self.progress.advance, task.source.name)
@@ -68,12 +68,14 @@ class Batch:
             self.folder.write(texts)
         finally:
             self.folder.discard(task.outputs)
-        return transcript
+        for warning in transcript.warnings:
+            self.progress.warned(task.source.name, warning)
+        return transcript.duration_s
 
-    def _report(self, job: Future[Transcript], task: Task, failures: dict[str, Exception]) -> None:
+    def _report(self, job: Future[float], task: Task, failures: dict[str, Exception]) -> None:
         name = task.source.name
         try:
-            transcript = job.result()
+            duration_s = job.result()
         except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
             failures[name] = error
             self.progress.failed(name, str(error))
@@ -81,9 +83,7 @@ class Batch:
                 # The others will fare no better.
                 self.recogniser.close()
         else:
-            for warning in transcript.warnings:
-                print(f"{name}: {warning}", file=sys.stderr)
-            self.progress.done(name, transcript.duration_s)
+            self.progress.done(name, duration_s)
 
 
 def _is_disk_full(error: Exception) -> bool:
@@ -100,6 +100,8 @@ def transcribe_one(
         transcript = recogniser.transcribe(source.read(), parameters, on_advance)
     finally:
         recogniser.close()
+    for warning in transcript.warnings:
+        progress.warned(source.name, warning)
     progress.done(source.name, transcript.duration_s)
     return transcript
 

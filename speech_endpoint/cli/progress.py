@@ -27,6 +27,8 @@ class Progress(Protocol):
 
     def advance(self, name: str, advance: Advance) -> None: ...
 
+    def warned(self, name: str, warning: str) -> None: ...
+
     def done(self, name: str, duration_s: float) -> None: ...
 
     def skipped(self, name: str) -> None: ...
@@ -72,6 +74,9 @@ class Bar:
         if advance.duration_s:
             self._text = printable((self._text + advance.text)[-TAIL_CHARS:])
             self._reach(name, advance.done_s / advance.duration_s, advance.done_s)
+
+    def warned(self, name: str, warning: str) -> None:
+        self._write(name, warning)
 
     def done(self, name: str, duration_s: float) -> None:
         self._over(name, duration_s)
@@ -126,6 +131,9 @@ class Lines:
     def advance(self, name: str, advance: Advance) -> None:
         pass
 
+    def warned(self, name: str, warning: str) -> None:
+        print(f"{printable(name)}: {warning}", file=sys.stderr, flush=True)
+
     def done(self, name: str, duration_s: float) -> None:
         self._write(name, f"{duration_s:.0f} s of audio")
 
@@ -155,6 +163,9 @@ class JsonLines:
     def advance(self, name: str, advance: Advance) -> None:
         self._write(file=name, status="working", **asdict(advance))
 
+    def warned(self, name: str, warning: str) -> None:
+        self._write(file=name, status="warning", reason=warning)
+
     def done(self, name: str, duration_s: float) -> None:
         self._write(file=name, status="done", duration_s=round(duration_s, 3))
 
@@ -180,6 +191,9 @@ class Quiet:
 
     def advance(self, name: str, advance: Advance) -> None:
         pass
+
+    def warned(self, name: str, warning: str) -> None:
+        print(f"{printable(name)}: {warning}", file=sys.stderr, flush=True)
 
     def done(self, name: str, duration_s: float) -> None:
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -133,6 +133,8 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
         sources = find_sources(files, options.pattern, recursive=options.recursive)
     except FileNotFoundError as error:
         return failed(f"there is no {printable(str(error))}", ExitCode.NOTHING_FOUND)
+    except OSError as error:
+        return failed(f"{printable(str(error.filename))}: {error.strerror}", ExitCode.NOTHING_FOUND)
     if not sources:
         return failed("no recordings there", ExitCode.NOTHING_FOUND)
     place = Place(options.endpoint, options.openai, options.jobs)
@@ -162,8 +164,6 @@ def _to_stdout(sources: Sequence[Source], order: Order, place: Place, options: O
         return exit_code_of([error])
     finally:
         progress.close()
-    for warning in transcript.warnings:
-        click.echo(f"{printable(source.name)}: {warning}", err=True)
     text = rendered(transcript, order.formats[0], order.config)
     try:
         # A file is UTF-8, whatever a console is.
@@ -210,14 +210,18 @@ def _to_files(tasks: Sequence[Task], order: Order, place: Place, options: Option
         failures = _transcribe(left, order, place, folder, progress) if left else {}
     finally:
         progress.close()
-    if failures:
-        click.echo(f"{len(failures)} of {len(tasks)} failed:", err=True)
+    if failures and not options.json_lines:
+        _list(failures, len(tasks))
+    return exit_code_of(list(failures.values()))
+
+
+def _list(failures: Mapping[str, Exception], n_files: int) -> None:
+    click.echo(f"{len(failures)} of {n_files} failed:", err=True)
     told = {name: error for name, error in failures.items() if not isinstance(error, GivenUp)}
     for name, error in told.items():
         click.echo(f"  {printable(name)}: {error}", err=True)
     if len(told) < len(failures):
         click.echo(f"  and {len(failures) - len(told)} that were given up for it", err=True)
-    return exit_code_of(list(failures.values()))
 
 
 def _transcribe(

@@ -161,6 +161,8 @@ def test_exit_codes_tell_what_went_wrong(folder: Path, answer: Answer, code: int
 
 def test_nothing_found_and_a_wrong_command_line_have_codes_of_their_own(folder: Path) -> None:
     assert _speech(folder / "nowhere.mp3").exit_code == 3
+    too_long = _speech(folder / ("n" * 300))
+    assert too_long.exit_code == 3 and "too long" in too_long.stderr
     assert _speech(folder, "--glob", "*.xyz").exit_code == 3
     wrong = _speech(folder / "a.mp3", "--num-speakers", "0")
     assert wrong.exit_code == 2 and "num_speakers" in wrong.stderr
@@ -182,10 +184,11 @@ def test_whisperxs_spellings_are_understood(folder: Path, tmp_path: Path) -> Non
 
 
 def test_progress_is_for_programs_where_it_is_asked_for(folder: Path) -> None:
-    with stand_in(Answer(200, ANSWER)) as server:
-        result = _speech(folder, "--json-lines", "--endpoint", server.url)
+    warned = Answer(200, ANSWER | {"warnings": ["quiet"]})
+    with stand_in(warned, Answer(400, {"error": "no audio"})) as server:
+        result = _speech(folder, "--json-lines", "--endpoint", server.url, "--jobs", "1")
     lines = [json.loads(line) for line in result.stderr.splitlines()]
-    assert {line["status"] for line in lines} == {"done"} and len(lines) == 2
+    assert sorted(line["status"] for line in lines) == ["done", "failed", "warning"]
 
 
 def test_a_recording_is_transcribed_with_the_models_of_the_environment(tmp_path: Path) -> None:
