@@ -16,7 +16,8 @@ import pytest
 from answers import check_answer
 from click.testing import CliRunner
 from host import make_app
-from hub_stand_in import TOKEN, hub_stand_in
+from hub_stand_in import hub_stand_in
+from hub_state import TOKEN
 from paths import AUSTEN, MODELS, PHONE_CALL, REPOSITORY
 from readme import block, blocks
 from threaded_server import ThreadedServer
