@@ -9,19 +9,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
 import pytest
-from answers import check_answer
 from click.testing import CliRunner
 from host import make_app
-from hub_stand_in import TOKEN, hub_stand_in
+from hub_stand_in import hub_stand_in
+from hub_state import TOKEN
 from paths import AUSTEN, MODELS, PHONE_CALL, REPOSITORY
 from readme import block, blocks
 from threaded_server import ThreadedServer
 
 from speech_endpoint.cli.main import main
+from tools.demo import listing
 
 README = REPOSITORY / "README.md"
 WORDS = "a more amiable woman"
@@ -98,11 +100,16 @@ def test_the_turns_that_it_shows_are_those_of_the_telephone_call(handler) -> Non
     turns = re.findall(r"^ +([\d.]+) – +([\d.]+)  (\w+)  (.+(?:\n {30,}.+)*)", shown, re.M)
     assert len(turns) == 3
     for start, end, speaker, text in turns:
-        (turn,) = (each for each in answer["speakers"] if each["text"].split() == text.split())
+        # Another processor's arithmetic may change a letter, or move a word by some frames.
+        turn = max(answer["speakers"], key=lambda each: _likeness(each["text"], text))
+        assert _likeness(turn["text"], text) > 0.9, listing(answer["speakers"])
         assert turn["speaker"] == speaker
-        # Another processor's arithmetic may move a word by some frames.
-        assert turn["timestamp"] == pytest.approx([float(start), float(end)], abs=0.1)
+        assert turn["timestamp"] == pytest.approx([float(start), float(end)], abs=0.5)
     _check_keys(block(README, "Ask it", "", '"timings"').text, answer)
+
+
+def _likeness(text: str, other: str) -> float:
+    return SequenceMatcher(None, text.split(), other.split()).ratio()
 
 
 def _check_keys(shown: str, answer: dict[str, Any]) -> None:
@@ -121,14 +128,16 @@ def _keys(answer: Any) -> set[str]:
 def test_the_plain_post_body_is_answered(url: str, reader: Path) -> None:
     command = block(README, "Ask it", "sh", "base64").text
     answer = json.loads(_shell(reader, command, URL=url))
-    check_answer(answer)
-    assert WORDS in answer["text"] and answer["speakers"]
+    assert WORDS in answer["text"]
+    assert WORDS in answer["speakers"][0]["text"] and answer["chunks"]
 
 
 def test_a_raw_recording_is_answered(url: str, reader: Path) -> None:
     command = block(README, "Ask it", "sh", "num_speakers=2").text
     answer = json.loads(_shell(reader, command, URL=url))
-    assert WORDS in answer["text"] and not answer["warnings"]
+    assert WORDS in answer["text"]
+    # It arrived: one voice is in this recording.
+    assert any("num_speakers: 2" in warning for warning in answer["warnings"])
 
 
 @pytest.mark.parametrize("library", ["requests", "InferenceClient"])
@@ -156,7 +165,8 @@ def test_a_program_of_ones_own_prints_segments(
 def test_the_command_line_transcribes_here_and_at_an_endpoint(url: str, reader: Path) -> None:
     installs, here, folder, there = block(README, "From the command line", "sh").commands()
     assert installs == "pip install ."
-    local = {"ASR_MODEL": str(MODELS / "whisper-tiny.en"), "DIARIZATION_MODEL": ""}
+    local = {"ASR_MODEL": str(MODELS / "whisper-tiny.en")}
+    local |= {"DIARIZATION_MODEL": "", "ASSISTANT_MODEL": ""}
     assert WORDS in _shell(reader, here, **local)
     # As written, at the endpoint that is here already: another start of models shows nothing more.
     _shell(reader, folder, SPEECH_ENDPOINT=url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from speech_endpoint.deployment.desired import Desired, Machine, differences, merged_environment
@@ -31,6 +31,7 @@ def _desired(wish: Wish, needs_token: bool = False) -> Desired:
     return Desired(wish, "ann", "ann/speech", "abc", MACHINE, wish.environment(), needs_token)
 
 
+@settings(deadline=None)
 @given(WISHES, st.booleans())
 def test_an_endpoint_that_was_made_of_a_wish_does_not_differ_from_it(
     wish: Wish, needs_token: bool
@@ -39,6 +40,7 @@ def test_an_endpoint_that_was_made_of_a_wish_does_not_differ_from_it(
     assert differences(desired, desired.body("hf_x")) == []
 
 
+@settings(deadline=None)
 @given(WISHES, WISHES)
 def test_what_differs_is_what_an_update_would_change(wish: Wish, other: Wish) -> None:
     found = differences(_desired(wish), _desired(other).body())
@@ -52,6 +54,7 @@ def test_what_differs_is_what_an_update_would_change(wish: Wish, other: Wish) ->
     assert is_image_found == (wish.image != other.image)
 
 
+@settings(deadline=None)
 @given(WISHES, st.dictionaries(NAMES.map(str.upper), NAMES))
 def test_variables_that_no_deployment_manages_stay(wish: Wish, own: dict[str, str]) -> None:
     there = {"model": {"env": own | {"ASR_MODEL": "old", "ASSISTANT_MODEL": "old"}}}
@@ -72,6 +75,7 @@ def test_what_the_api_does_not_tell_is_taken_for_equal() -> None:
     assert differences(desired, told) == ["model.secrets.HF_TOKEN"]
 
 
+@settings(deadline=None)
 @given(WISHES)
 def test_no_command_holds_a_token(wish: Wish) -> None:
     command = deploy_command(_desired(wish, needs_token=True))

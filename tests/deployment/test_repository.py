@@ -26,6 +26,7 @@ def test_what_is_pushed_transcribes_with_speakers_and_needs_nothing_else(tmp_pat
         (tmp_path / name).write_bytes(data)
     env = os.environ | {
         "ASR_MODEL": str(MODELS / "whisper-tiny.en"),
+        "ASSISTANT_MODEL": "",
         "DIARIZATION_MODEL": "models/speaker-diarization",
         "HF_HUB_OFFLINE": "1",
         "PYTHONPATH": "",
