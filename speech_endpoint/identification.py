@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Protocol
 
 from speech_endpoint.errors import InvalidRequest
@@ -19,9 +18,6 @@ from speech_endpoint.units import Units
 from speech_endpoint.voices.matching import (
     Match,
     Vector,
-    default_threshold,
-    match,
-    same_voice,
     voices_by_name,
 )
 from speech_endpoint.voices.references import Reference, is_voiceprint
@@ -141,42 +137,6 @@ def embed_voice(
     if speech_s - spoken_s[main] > MAX_SHARE_OF_ANOTHER * speech_s:
         raise UnusableClip("holds two voices; give a clip of one")
     return Voiceprint.of(diarizer.embedding_model.name, diarization.embeddings[main]), spoken_s
-
-
-def identify(
-    diarization: Diarization, names: Mapping[str, Vector], threshold: float | None, *, join: bool
-) -> tuple[Diarization, list[Match]]:
-    """Find the known voices among a recording's speakers.
-
-    Args:
-        diarization: of the recording.
-        names: the voice of each name.
-        threshold: the least cosine; None: as measured.
-        join: whether two speakers of one voice may become one.
-
-    Returns:
-        The diarization, and what has become of each name.
-    """
-    threshold = default_threshold(len(names)) if threshold is None else threshold
-    if join:
-        same = same_voice(diarization.embeddings, names, diarization.turns, threshold)
-        diarization = relabelled(diarization, same)
-    return diarization, match(diarization.embeddings, names, threshold)
-
-
-def relabelled(diarization: Diarization, labels: Mapping[str, str]) -> Diarization:
-    """The diarization, some of whose speakers are others of it."""
-    if not labels:
-        return diarization
-
-    def renamed(turns: Sequence[SpeakerTurn]) -> tuple[SpeakerTurn, ...]:
-        return tuple(replace(t, speaker=labels.get(t.speaker, t.speaker)) for t in turns)
-
-    return Diarization(
-        renamed(diarization.turns),
-        renamed(diarization.exclusive_turns),
-        {label: v for label, v in diarization.embeddings.items() if label not in labels},
-    )
 
 
 def to_known_speakers(

@@ -20,7 +20,6 @@ from speech_endpoint.identification import (
     SpeakerFinder,
     UnusableClip,
     enrol,
-    identify,
     known_voices,
     to_known_speakers,
 )
@@ -34,7 +33,7 @@ from speech_endpoint.transcript import (
 )
 from speech_endpoint.transcription.transcriber import Transcription
 from speech_endpoint.units import Units
-from speech_endpoint.voices.matching import Match, Vector
+from speech_endpoint.voices.matching import Match, Vector, default_threshold, match
 from speech_endpoint.voices.references import MAX_CLIP_S
 
 logger = logging.getLogger(__name__)
@@ -191,15 +190,12 @@ class MixRecognition:
         )
 
     def _identify(self, diarization: Diarization) -> None:
-        """Who bears a known voice. Whoever says how many speakers there are has them told apart."""
+        """Who bears a known voice."""
         if self._voices:
-            config = self._config
-            self._diarization, self._matches = identify(
-                diarization,
-                self._voices,
-                config.known_speaker_threshold,
-                join=not (config.num_speakers or config.min_speakers),
-            )
+            threshold = self._config.known_speaker_threshold
+            if threshold is None:
+                threshold = default_threshold(len(self._voices))
+            self._matches = match(diarization.embeddings, self._voices, threshold)
 
     def _fail(self) -> None:
         logger.exception(WITHOUT_SPEAKERS)

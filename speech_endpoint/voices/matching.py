@@ -3,28 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from speech_endpoint.intervals import Coverage, Interval, simultaneous
-from speech_endpoint.transcript import SpeakerTurn
-
 Vector = npt.NDArray[np.float32]
 
-# docs/known-speakers.md: of 100 strangers, one is given one of eight names at 0.48, on voices that
+# docs/known-speakers.md: of 100 strangers, one is given one of eight names at 0.47, on voices that
 # read; of more names by chance one is nearer.
 DEFAULT_THRESHOLD, NAMES_OF_THRESHOLD = 0.5, 8
 PER_DOUBLING = 0.02
 MIN_MARGIN = 0.05
 """By how much a speaker must be nearer to a name than to any other."""
-JOINING_EXCESS = 0.1
-"""Above the threshold by this much, two speakers who match one name are one."""
-MIN_SIMULTANEOUS_S = 0.1
-"""Who talk at once for longer are two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,43 +76,6 @@ def match(
         matched = is_pair and score >= threshold and float(margins[row, n]) >= MIN_MARGIN
         found.append(Match(name, labels[row], score, matched))
     return found
-
-
-def same_voice(
-    speakers: Mapping[str, Vector],
-    names: Mapping[str, Vector],
-    turns: Sequence[SpeakerTurn],
-    threshold: float,
-) -> dict[str, str]:
-    """Speakers who are one person that was taken for two, by a name that both match well.
-
-    Args:
-        speakers: as in `match`.
-        names: as in `match`.
-        turns: of all speakers; who talk at once are two.
-        threshold: as in `match`; theirs is higher by `JOINING_EXCESS`.
-
-    Returns:
-        For each label that is another's, the other: the one that is nearer to the name.
-    """
-    if not speakers or not names:
-        return {}
-    labels, scores = list(speakers), cosines(speakers, names)
-    is_sure = (scores >= threshold + JOINING_EXCESS) & (scores - _best_others(scores) >= MIN_MARGIN)
-    talking = {
-        label: Coverage([Interval(t.start, t.end) for t in turns if t.speaker == label])
-        for label in labels
-    }
-    joined: dict[str, str] = {}
-    for n in range(len(names)):
-        rows = sorted(np.flatnonzero(is_sure[:, n]), key=lambda row: -scores[row, n])
-        kept = [labels[row] for row in rows[:1]]
-        for label in (labels[row] for row in rows[1:]):
-            at_once = simultaneous([talking[each] for each in (*kept, label)])
-            if sum(i.end - i.start for i in at_once) <= MIN_SIMULTANEOUS_S:
-                joined[label] = kept[0]
-                kept.append(label)
-    return joined
 
 
 def cosines(speakers: Mapping[str, Vector], names: Mapping[str, Vector]) -> np.ndarray:

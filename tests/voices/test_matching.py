@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech_endpoint.transcript import SpeakerTurn
-from speech_endpoint.voices.matching import MIN_MARGIN, match, same_voice, voices_by_name
+from speech_endpoint.voices.matching import MIN_MARGIN, default_threshold, match, voices_by_name
 
 pytestmark = pytest.mark.pure
 
@@ -77,18 +76,6 @@ def test_k4_names_are_given_once_above_the_threshold_and_by_a_margin(
         assert scores[each.name] >= max(others, default=-1) + MIN_MARGIN - 1e-6
 
 
-TURNS = [SpeakerTurn("a", 0, 5), SpeakerTurn("b", 6, 9)]
-
-
-def test_k5_two_speakers_of_one_voice_are_one():
-    assert same_voice({"a": at(5), "b": at(10)}, {"Anna": at(0)}, TURNS, 0.5) == {"b": "a"}
-
-
-def test_k5_who_talk_at_once_are_two():
-    at_once = [*TURNS, SpeakerTurn("b", 4, 5)]
-    assert same_voice({"a": at(5), "b": at(10)}, {"Anna": at(0)}, at_once, 0.5) == {}
-
-
-def test_k5_who_is_less_like_a_name_is_left_alone():
-    assert same_voice({"a": at(5), "b": at(56)}, {"Anna": at(0)}, TURNS, 0.5) == {}
-    assert same_voice({"a": at(5), "b": at(5)}, {}, TURNS, 0.5) == {}
+def test_the_more_names_the_nearer_a_voice_must_be():
+    assert default_threshold(1) == default_threshold(8) == pytest.approx(0.5)
+    assert default_threshold(64) == pytest.approx(0.56)
