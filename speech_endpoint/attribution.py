@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from types import MappingProxyType
 
 from speech_endpoint.intervals import Coverage, Interval, simultaneous
 from speech_endpoint.orthography import CLAUSE_ENDS
@@ -34,8 +36,9 @@ BROKEN_OFF = "-"
 class Attribution:
     """A transcript with speakers. Words, turns and speaker turns bear the same names.
 
-    Speakers are named SPEAKER_00, SPEAKER_01, … in the order of their first words; those who say no
-    word that was transcribed come last, in the order of their first speaker turns.
+    Speakers who are not known by name are named SPEAKER_00, SPEAKER_01, … in the order of their
+    first words; those who say no word that was transcribed come last, in the order of their first
+    speaker turns.
     """
 
     segments: tuple[Segment, ...]
@@ -44,9 +47,13 @@ class Attribution:
     """Every word once, in the order in which turns begin."""
     speaker_turns: tuple[SpeakerTurn, ...]
     """When each speaker talks; turns of different speakers may overlap."""
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What each label of the diarization is called."""
 
 
-def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribution:
+def attribute(
+    segments: Sequence[Segment], diarization: Diarization, known: Mapping[str, str] | None = None
+) -> Attribution:
     """Give every word to a speaker of the diarization.
 
     A word goes to whoever talks for most of it, by the exclusive turns; single words that slipped
@@ -55,12 +62,13 @@ def attribute(segments: Sequence[Segment], diarization: Diarization) -> Attribut
     Args:
         segments: in order.
         diarization: its labels may be any strings. Without turns, one speaker says everything.
+        known: the names of some labels.
     """
     words = [word for segment in segments for word in segment.words]
     numbers = [n for n, segment in enumerate(segments) for _ in segment.words]
     spoken = smooth_speakers(nearest_speakers(words, diarization.exclusive_turns))
     placed = list(zip(numbers, spoken, strict=True))
-    return _named(segments, placed, diarization.turns, diarization.exclusive_turns)
+    return _named(segments, placed, diarization.turns, diarization.exclusive_turns, known or {})
 
 
 def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
@@ -183,6 +191,7 @@ def _named(
     placed: Sequence[tuple[int, Word]],
     speaker_turns: Sequence[SpeakerTurn],
     exclusive_turns: Sequence[SpeakerTurn] = (),
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> Attribution:
     """Name the speakers, then cut segments and group turns.
 
@@ -191,8 +200,9 @@ def _named(
         placed: in order, labelled words, each with the index of its segment.
         speaker_turns: in order, under the same labels; where they overlap, so do the turns.
         exclusive_turns: under the same labels; how sure these are, the turns are.
+        known: the names of some labels.
     """
-    names = _speaker_names([word for _, word in placed], speaker_turns)
+    names = _speaker_names([word for _, word in placed], speaker_turns, known)
     placed = [(n, replace(word, speaker=names[word.speaker])) for n, word in placed]
     named_turns = tuple(replace(turn, speaker=names[turn.speaker]) for turn in speaker_turns)
     confident = [
@@ -204,7 +214,8 @@ def _named(
         replace(turn, confidence=_confidence(turn, confident))
         for turn in _group_turns([word for _, word in placed], named_turns)
     ]
-    return Attribution(_cut_segments(segments, placed), tuple(turns), named_turns)
+    by_label = {label: name for label, name in names.items() if label is not None}
+    return Attribution(_cut_segments(segments, placed), tuple(turns), named_turns, by_label)
 
 
 def _confidence(turn: Turn, confident: Sequence[SpeakerTurn]) -> float | None:
@@ -220,13 +231,16 @@ def _confidence(turn: Turn, confident: Sequence[SpeakerTurn]) -> float | None:
 
 
 def _speaker_names(
-    words: Iterable[Word], speaker_turns: Iterable[SpeakerTurn]
+    words: Iterable[Word], speaker_turns: Iterable[SpeakerTurn], known: Mapping[str, str]
 ) -> dict[str | None, str]:
     """The name of each label; see `Attribution`. Nothing else names speakers."""
     of_words = [word.speaker for word in words]
     of_turns = [turn.speaker for turn in sorted(speaker_turns, key=lambda turn: turn.start)]
     labels = dict.fromkeys([*of_words, *of_turns])
-    return {label: f"SPEAKER_{n:02d}" for n, label in enumerate(labels)}
+    # Nobody is confused with whoever is known by such a name.
+    numbered = (f"SPEAKER_{n:02d}" for n in itertools.count())
+    free = (name for name in numbered if name not in known.values())
+    return {label: known.get(label or "") or next(free) for label in labels}
 
 
 def _cut_segments(

@@ -61,6 +61,8 @@ class ModelSettings(BaseSettings):
     """Longest recording, seconds; inf: any."""
     cuda_visible_devices: str | None = None
     """CUDA's own variable; where it hides all GPUs, `device` auto is the CPU."""
+    disable_speaker_id: bool = False
+    """Tell speakers apart, and recognise nobody: requests that name voices are refused."""
     pyannote_metrics_enabled: bool = False
     """Whether pyannote.audio may report its usage to its makers."""
 

@@ -23,6 +23,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from speech_endpoint.errors import InvalidRequest, quoted
 from speech_endpoint.languages import language_code
 from speech_endpoint.limits import MAX_RATE_HZ, MAX_TRACKS, MIN_RATE_HZ
+from speech_endpoint.voices.references import References
 
 MAX_SPEAKERS = 100
 """As many as the two digits of their names (SPEAKER_00) tell apart."""
@@ -165,6 +166,10 @@ class InferenceConfig(BaseModel):
     ] = True
     diarize: bool | None = None
     """None: where the endpoint can."""
+    known_speakers: References = ()
+    """Names, and the voices that they are known by: voiceprints, or clips in base64."""
+    known_speaker_threshold: Number | None = Field(default=None, ge=0, le=1)
+    """The least cosine of a speaker and a known voice; None: as measured."""
     prompt: Text | None = None
     """Text that steers spelling and names."""
     keywords: Keywords = ()
@@ -234,6 +239,15 @@ class InferenceConfig(BaseModel):
         if diarize is False and info.data.get("channels") == "speakers":
             raise ValueError("false contradicts channels: 'speakers'; leave one of them out")
         return diarize
+
+    @field_validator("known_speakers")
+    @classmethod
+    def _check_known(cls, known: References, info: ValidationInfo) -> References:
+        if known and info.data.get("diarize") is False:
+            raise ValueError("not with diarize: false; leave one of them out")
+        if known and info.data.get("channels") == "speakers":
+            raise ValueError("not with channels: 'speakers', where the channels are the speakers")
+        return known
 
     @classmethod
     def from_parameters(cls, parameters: Any) -> tuple[InferenceConfig, list[str]]:

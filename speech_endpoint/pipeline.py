@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
@@ -18,20 +18,27 @@ from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.errors import InvalidRequest, OutOfMemory, first_warnings
+from speech_endpoint.identification import FIELD, bad_reference, check_known
 from speech_endpoint.memory import FreedMemory, is_out_of_memory
 from speech_endpoint.parameters import warn_of_unknown
 from speech_endpoint.recognition import (
     ChannelRecognition,
+    Clip,
     MixRecognition,
     Recognised,
     Recognition,
+    VoiceRecognition,
 )
-from speech_endpoint.transcript import Segment, Transcript
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment, Transcript, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.units import finish
+from speech_endpoint.voices.references import MAX_CLIP_S, is_voiceprint
 from speech_endpoint.whisper.batching.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
+
+MAX_CLIPS_S = 600.0
+"""Of all the clips of a request together."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,8 @@ class Request:
     config: InferenceConfig
     warnings: tuple[str, ...] = ()
     """About the parameters."""
+    clip: Clip | None = None
+    """Of which a voiceprint is made, instead of a transcript."""
 
     @classmethod
     def from_host(cls, data: Any) -> Request:
@@ -110,7 +119,7 @@ class SpeechPipeline:
         return self._serve(request, early=True)
 
     def _serve(self, request: Request, *, early: bool) -> Generator[Segment, None, Transcript]:
-        self.check(request.config)
+        self.check(request)
         try:
             return (yield from self._recognise(request, early=early))
         except (MemoryError, RuntimeError) as error:
@@ -126,7 +135,8 @@ class SpeechPipeline:
         stopwatch = Stopwatch()
         audio = self.decode(request)
         stopwatch.lap("decode")
-        recognition = self.recognition(audio, request.config)
+        recognition = self.recognition(audio, request)
+        finish(recognition.enrol())
         transcriptions = []
         for waveform in recognition.waveforms:
             text = self.transcriber.stream(waveform, request.config, early=early)
@@ -149,8 +159,10 @@ class SpeechPipeline:
             InvalidRequest: it cannot be decoded, or is larger or longer than the limits.
         """
         config = request.config
-        return self.decoder(
-            payload_bytes(request.inputs, self.settings.max_payload_mb * 2**20),
+        # Clips first: they are short, and a bad one is soon refused.
+        clips = self._clips(config)
+        audio = self.decoder(
+            payload_bytes(request.inputs, self._max_payload_bytes),
             DecodingOptions(
                 max_audio_s=self.settings.max_audio_s,
                 pcm_rate_hz=config.sampling_rate,
@@ -158,19 +170,45 @@ class SpeechPipeline:
                 audio_track=config.audio_track,
             ),
         )
+        return replace(audio, clips=clips)
 
-    def recognition(self, audio: DecodedAudio, config: InferenceConfig) -> Recognition:
+    def _clips(self, config: InferenceConfig) -> tuple[Waveform, ...]:
+        """The clips of known voices, decoded."""
+        clips, total_s = [], 0.0
+        for number, known in enumerate(config.known_speakers, start=1):
+            if is_voiceprint(known.reference):
+                continue
+            left_s = min(MAX_CLIP_S, MAX_CLIPS_S - total_s)
+            try:
+                payload = payload_bytes(known.reference, self._max_payload_bytes)
+                audio = self.decoder(payload, DecodingOptions(max_audio_s=left_s))
+            except InvalidRequest as error:
+                raise bad_reference(number, error.message, error.code) from None
+            clips.append(audio.channels[0])
+            total_s += clips[-1].size / SAMPLE_RATE_HZ
+        return tuple(clips)
+
+    @property
+    def _max_payload_bytes(self) -> int:
+        return self.settings.max_payload_mb * 2**20
+
+    def recognition(self, audio: DecodedAudio, request: Request) -> Recognition:
         """How words and speakers of this audio are found."""
-        if config.channels == "speakers":
+        if request.clip is not None and self.diarizer is not None:
+            return VoiceRecognition(audio, request.clip, self.diarizer)
+        if request.config.channels == "speakers":
             return ChannelRecognition(audio)
-        return MixRecognition(audio, config, self.diarizer)
+        return MixRecognition(audio, request.config, self.diarizer)
 
     def hand_back_memory(self) -> None:
         """Give the system what a finished request has left."""
         self._freed_memory.hand_back()
 
-    def check(self, config: InferenceConfig) -> None:
+    def check(self, request: Request) -> None:
         """Raise InvalidRequest for what the models of this endpoint cannot do."""
+        config = request.config
+        if config.known_speakers or request.clip is not None:
+            self._check_voices(config)
         if config.diarize and self.diarizer is None:
             raise InvalidRequest(
                 "parameters.diarize",
@@ -178,6 +216,14 @@ class SpeechPipeline:
                 "true needs a diarization model; set DIARIZATION_MODEL on the endpoint",
             )
         self.transcriber.check(config)
+
+    def _check_voices(self, config: InferenceConfig) -> None:
+        if self.settings.disable_speaker_id:
+            raise InvalidRequest(
+                FIELD, "unavailable", "this endpoint recognises nobody (DISABLE_SPEAKER_ID)"
+            )
+        model = None if self.diarizer is None else self.diarizer.embedding_model
+        check_known(config.known_speakers, model)
 
 
 class Stopwatch:
@@ -209,7 +255,9 @@ def to_transcript(
         total_s: what all took.
     """
     transcriptions = recognised.transcriptions
-    longest = max(transcriptions, key=lambda each: sum(len(s.words) for s in each.segments))
+    longest = max(
+        transcriptions, key=lambda each: sum(len(s.words) for s in each.segments), default=None
+    )
     all_warnings = list(warnings)
     for transcription in transcriptions:
         all_warnings += transcription.warnings
@@ -219,7 +267,7 @@ def to_transcript(
         segments=recognised.attribution.segments,
         turns=recognised.attribution.turns,
         speaker_turns=recognised.attribution.speaker_turns,
-        language=longest.language,
+        language=longest.language if longest else None,
         duration_s=recognised.duration_s,
         warnings=first_warnings(all_warnings),
         timings_s={
@@ -229,6 +277,8 @@ def to_transcript(
             "encoder": sum(each.encoder_s for each in statistics),
         },
         stats=_stats(statistics),
+        known_speakers=recognised.known_speakers,
+        enrolled=recognised.enrolled,
     )
 
 

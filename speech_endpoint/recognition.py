@@ -16,10 +16,25 @@ from speech_endpoint.audio.bleeding import distinct_channels, without_bleeding
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.crosstalk import without_repeats
 from speech_endpoint.diarization.diarizer import Diarizer
+from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.identification import (
+    UnusableClip,
+    enrol,
+    known_voices,
+    to_known_speakers,
+)
 from speech_endpoint.parameters import InferenceConfig
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Waveform
+from speech_endpoint.transcript import (
+    SAMPLE_RATE_HZ,
+    Diarization,
+    EnrolledVoice,
+    KnownSpeaker,
+    Waveform,
+)
 from speech_endpoint.transcription.transcriber import Transcription
 from speech_endpoint.units import Units
+from speech_endpoint.voices.matching import Match, Vector, default_threshold, match
+from speech_endpoint.voices.references import MAX_CLIP_S
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +43,38 @@ EQUAL_CHANNELS = (
     "channels hold the same sound, and count as one speaker; leave `channels` out to tell apart who"
     " speaks in it"
 )
+
+
+@dataclass(frozen=True)
+class Clip:
+    """The part of a recording that a voice is learnt from."""
+
+    start: float = 0.0
+    end: float | None = None
+    """None: to the recording's end."""
+
+    def cut(self, waveform: Waveform) -> Waveform:
+        """The part.
+
+        Raises:
+            InvalidRequest: it is empty, or longer than MAX_CLIP_S.
+        """
+        duration_s = waveform.size / SAMPLE_RATE_HZ
+        end = duration_s if self.end is None else min(self.end, duration_s)
+        if self.start >= end:
+            raise InvalidRequest(
+                "parameters.start",
+                "invalid_value",
+                f"{self.start:g} s lies behind the end of the clip, {end:g} s",
+            )
+        if end - self.start > MAX_CLIP_S:
+            raise InvalidRequest(
+                "inputs",
+                "too_long",
+                f"{end - self.start:,.1f} s; at most {MAX_CLIP_S:g} s are allowed: give `start` and"
+                " `end` of a part in which one person talks",
+            )
+        return waveform[round(self.start * SAMPLE_RATE_HZ) : round(end * SAMPLE_RATE_HZ)]
 
 
 @dataclass(frozen=True)
@@ -40,6 +87,8 @@ class Recognised:
     duration_s: float
     warnings: tuple[str, ...] = ()
     """About the speakers."""
+    known_speakers: tuple[KnownSpeaker, ...] = ()
+    enrolled: EnrolledVoice | None = None
 
 
 class Recognition(Protocol):
@@ -49,6 +98,14 @@ class Recognition(Protocol):
     """Recordings, each to be transcribed by itself."""
     is_final_early: bool
     """Whether segments may leave as they are, but for their speakers, before all is known."""
+
+    def enrol(self) -> Units[None]:
+        """Learn the voices that the request brings, before all else.
+
+        Raises:
+            InvalidRequest: nothing can be learnt from one of them.
+        """
+        ...
 
     def diarize(self) -> Units[None]:
         """Find out who speaks when, where that takes a model; never fails."""
@@ -70,8 +127,18 @@ class MixRecognition:
         self.waveforms: Sequence[Waveform] = list(audio.channels)
         self._config = config
         self._diarizer = None if config.diarize is False else diarizer
+        self._clips = audio.clips
+        self._voices: dict[str, Vector] = {}
+        self._matches: list[Match] = []
         self._diarization: Diarization | None = None
         self._warnings: tuple[str, ...] = ()
+
+    def enrol(self) -> Units[None]:
+        """As `Recognition.enrol`."""
+        known = self._config.known_speakers
+        if self._diarizer is not None and known:
+            self._voices = yield from known_voices(known, self._clips, self._diarizer)
+            self._matches = [Match(name) for name in self._voices]
 
     def diarize(self) -> Units[None]:
         """As `Recognition.diarize`; if it fails, for whatever reason, the words are no worse."""
@@ -86,6 +153,7 @@ class MixRecognition:
                 max_speakers=config.max_speakers,
             )
             self._warnings = _warn_of_fewer(self._diarization, config)
+            self._identify(self._diarization)
         except Exception:
             self._fail()
 
@@ -95,15 +163,30 @@ class MixRecognition:
         attribution = Attribution(segments, turns=(), speaker_turns=())
         if self._diarization is not None and segments:
             try:
-                attribution = attribute(segments, self._diarization)
+                known = {m.label: m.name for m in self._matches if m.matched and m.label}
+                attribution = attribute(segments, self._diarization, known)
             except Exception:
                 self._fail()
-        warnings = self._warnings if segments else ()
-        return Recognised(attribution, transcriptions, _duration_s(self.waveforms), warnings)
+        return Recognised(
+            attribution,
+            transcriptions,
+            _duration_s(self.waveforms),
+            self._warnings if segments else (),
+            to_known_speakers(self._matches, attribution.names, attribution.speaker_turns),
+        )
+
+    def _identify(self, diarization: Diarization) -> None:
+        """Who bears a known voice."""
+        if self._voices:
+            threshold = self._config.known_speaker_threshold
+            if threshold is None:
+                threshold = default_threshold(len(self._voices))
+            self._matches = match(diarization.embeddings, self._voices, threshold)
 
     def _fail(self) -> None:
         logger.exception(WITHOUT_SPEAKERS)
         self._diarization, self._warnings = None, (WITHOUT_SPEAKERS,)
+        self._matches = [Match(name) for name in self._voices]
 
 
 class ChannelRecognition:
@@ -120,6 +203,10 @@ class ChannelRecognition:
         self._are_equal = len(self._numbers) < len(audio.channels)
         self.waveforms: Sequence[Waveform] = without_bleeding(self._channels)
 
+    def enrol(self) -> Units[None]:
+        """As `Recognition.enrol`: nobody is recognised."""
+        yield from ()
+
     def diarize(self) -> Units[None]:
         """As `Recognition.diarize`: there is nothing to find out."""
         yield from ()
@@ -133,6 +220,36 @@ class ChannelRecognition:
             _duration_s(self._channels),
             (EQUAL_CHANNELS,) if self._are_equal else (),
         )
+
+
+class VoiceRecognition:
+    """A voiceprint of a clip, and no words."""
+
+    is_final_early = False
+    waveforms: Sequence[Waveform] = ()
+
+    def __init__(self, audio: DecodedAudio, clip: Clip, diarizer: Diarizer) -> None:
+        (self._waveform,) = audio.channels
+        self._clip, self._diarizer = clip, diarizer
+        self._enrolled: EnrolledVoice | None = None
+
+    def enrol(self) -> Units[None]:
+        """As `Recognition.enrol`: it is all there is to do."""
+        waveform = self._clip.cut(self._waveform)
+        try:
+            self._enrolled = yield from enrol(waveform, self._diarizer)
+        except UnusableClip as error:
+            raise InvalidRequest("inputs", "invalid_value", str(error)) from None
+
+    def diarize(self) -> Units[None]:
+        """As `Recognition.diarize`: there is nothing to find out."""
+        yield from ()
+
+    def conclude(self, transcriptions: Sequence[Transcription]) -> Recognised:
+        """As `Recognition.conclude`."""
+        nothing = Attribution((), turns=(), speaker_turns=())
+        duration_s = self._waveform.size / SAMPLE_RATE_HZ
+        return Recognised(nothing, transcriptions, duration_s, enrolled=self._enrolled)
 
 
 def _duration_s(waveforms: Sequence[Waveform]) -> float:

@@ -136,6 +136,35 @@ class Diarization:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownSpeaker:
+    """Whether somebody whose voice was known is heard."""
+
+    name: str
+    matched: bool = False
+    """Whether a speaker bears the name."""
+    speaker: str | None = None
+    """Who is nearest to the voice, as the transcript names them; None where nobody speaks."""
+    score: float | None = None
+    """The cosine of the two."""
+    seconds: float = 0.0
+    """How long who bears the name talks."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledVoice:
+    """The voice of a clip."""
+
+    voiceprint: str = field(repr=False)
+    """A line of text; see `voices.voiceprint`."""
+    model: str
+    """The embedding model's name."""
+    speech_s: float
+    """How long the voice talks."""
+    n_voices: int
+    """How many were told apart."""
+
+
+@dataclass(frozen=True, slots=True)
 class Transcript:
     """Who said what, when: a request's result, before any format."""
 
@@ -152,6 +181,10 @@ class Transcript:
     timings_s: Mapping[str, float] = field(default_factory=dict)
     stats: Mapping[str, float] = field(default_factory=dict)
     """Counts and ratios of the decoding."""
+    known_speakers: tuple[KnownSpeaker, ...] = ()
+    """One of each name that the request gave."""
+    enrolled: EnrolledVoice | None = None
+    """Where a voiceprint was asked for, and no words."""
     peaks: bytes = b""
     """The recording's outline, as `audio.peaks.peaks` has it; empty where nobody may ask for it."""
 

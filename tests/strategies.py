@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 from speech_endpoint.transcript import (
     DecodingScores,
     Diarization,
+    KnownSpeaker,
     Segment,
     SpeakerTurn,
     Transcript,
@@ -43,12 +44,21 @@ diarizations = st.builds(
 
 names = st.integers(0, 12).map(lambda n: f"SPEAKER_{n:02d}")
 turns = st.builds(Turn, names, st.lists(words, min_size=1, max_size=30).map(tuple), st.booleans())
+known_speakers = st.builds(
+    KnownSpeaker,
+    st.sampled_from(["Anna", "A", "名"]),
+    st.booleans(),
+    st.none(),
+    st.none() | probabilities,
+    st.integers(0, 9_000).map(lambda n: n / 10),
+)
 transcripts = st.builds(
     Transcript,
     segments=segment_lists.map(tuple),
     turns=st.lists(turns, max_size=4).map(tuple),
     language=st.none() | st.sampled_from(["en", "de"]),
     duration_s=st.floats(0, 20_000),
+    known_speakers=st.lists(known_speakers, max_size=2).map(tuple),
     warnings=st.lists(st.sampled_from(["one", "two"])).map(tuple),
     timings_s=st.dictionaries(st.sampled_from(["decode", "asr", "total"]), st.floats(0, 100)),
     stats=st.dictionaries(st.sampled_from(["steps", "tokens"]), st.integers(0, 100)),

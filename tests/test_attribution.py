@@ -89,7 +89,7 @@ def test_without_speaker_turns_one_speaker_says_everything():
 
 def test_without_words_there_are_no_turns():
     result = attribute([], diarized((B, 0.0, 1.0)))
-    assert result == Attribution((), (), (SpeakerTurn(FIRST, 0.0, 1.0),))
+    assert result == Attribution((), (), (SpeakerTurn(FIRST, 0.0, 1.0),), {B: FIRST})
     assert attribute_channels([]) == attribute_channels([[], []]) == Attribution((), (), ())
 
 

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 
+from speech_endpoint.cli.known_speakers import known_option
 from speech_endpoint.parameters import InferenceConfig
 
 # Which formats are written is the command's own option.
@@ -26,6 +27,8 @@ def request_options(command: Command) -> Command:
 
 
 def _option(name: str) -> Callable[[Command], Command]:
+    if name == "known_speakers":
+        return known_option
     field = InferenceConfig.model_fields[name]
     dashed = name.replace("_", "-")
     if field.annotation in (bool, bool | None):

@@ -28,6 +28,7 @@ from speech_endpoint.hub import display_name
 from speech_endpoint.memory import is_out_of_memory
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, Waveform
 from speech_endpoint.units import Units, finish
+from speech_endpoint.voices.voiceprint import EmbeddingModel
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +42,10 @@ BUNDLE_TYPE = "local-speaker-diarization"
 
 class DiarizationPipeline(Protocol):
     """Networks, and what is made of them."""
+
+    @property
+    def embedding_model(self) -> EmbeddingModel | None:
+        """Of the speakers' embeddings, where they can be compared over recordings."""
 
     def to(self, device: torch.device) -> object:
         """Move all networks to a device."""
@@ -85,6 +90,11 @@ class Diarizer:
         # pyannote would turn TF32 off at every call, with a warning, beside whatever else computes.
         prepare_device(self._device)
         self._pipeline.to(self._device)
+
+    @property
+    def embedding_model(self) -> EmbeddingModel | None:
+        """Of the speakers' embeddings, where they can be compared over recordings."""
+        return self._pipeline.embedding_model
 
     @classmethod
     def from_settings(cls, settings: ModelSettings, repository: str) -> Diarizer | None:

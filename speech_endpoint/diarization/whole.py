@@ -30,6 +30,9 @@ BATCH_SIZES = ("segmentation_batch_size", "embedding_batch_size")
 class WholeDiarization:
     """Who speaks when, by a pipeline of pyannote, or its fast form where there is one."""
 
+    embedding_model = None
+    """What embeddings of other makers tell of known voices was not measured."""
+
     def __init__(self, pipeline: SpeakerDiarization) -> None:
         for size in BATCH_SIZES:
             if getattr(pipeline, size, BATCH_SIZE) == 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from speech_endpoint.transcript import Segment, Transcript, Turn, Word
+from speech_endpoint.transcript import KnownSpeaker, Segment, Transcript, Turn, Word
 
 
 def from_json(answer: Mapping[str, Any]) -> Transcript:
@@ -21,6 +21,7 @@ def from_json(answer: Mapping[str, Any]) -> Transcript:
             language=answer["language"],
             duration_s=float(answer["duration"]),
             warnings=tuple(map(str, answer["warnings"])),
+            known_speakers=tuple(map(_known_speaker, answer.get("known_speakers", ()))),
             timings_s=_numbers(answer.get("timings", {})),
             stats=_numbers(answer.get("stats", {})),
         )
@@ -35,6 +36,16 @@ def _segment(chunk: Mapping[str, Any]) -> Segment:
 def _turn(turn: Mapping[str, Any]) -> Turn:
     return Turn(
         turn["speaker"], _words(turn["words"]), turn.get("overlap", False), turn.get("confidence")
+    )
+
+
+def _known_speaker(found: Mapping[str, Any]) -> KnownSpeaker:
+    return KnownSpeaker(
+        found["name"],
+        found["matched"],
+        found.get("speaker"),
+        found.get("score"),
+        float(found.get("seconds", 0.0)),
     )
 
 

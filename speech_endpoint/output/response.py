@@ -36,6 +36,8 @@ def to_json(transcript: Transcript, config: InferenceConfig) -> JsonObject:
     answer["language"] = transcript.language
     answer["duration"] = _rounded(transcript.duration_s)
     answer["warnings"] = list(transcript.warnings)
+    if transcript.known_speakers:
+        answer["known_speakers"] = known_speakers(transcript)
     if config.response_format != "json":
         options = SubtitleOptions(config.max_line_chars, config.max_cue_s, config.speaker_labels)
         answer["content"] = render(transcript, config.response_format, options)
@@ -45,6 +47,20 @@ def to_json(transcript: Transcript, config: InferenceConfig) -> JsonObject:
     answer["timings"] = timings | moved
     answer["stats"] = stats
     return answer
+
+
+def known_speakers(transcript: Transcript) -> list[JsonObject]:
+    """What has become of each name that the request gave."""
+    return [
+        {
+            "name": each.name,
+            "matched": each.matched,
+            "speaker": each.speaker,
+            "score": None if each.score is None else round(float(each.score), 3),
+            "seconds": _rounded(each.seconds),
+        }
+        for each in transcript.known_speakers
+    ]
 
 
 def _chunk(segment: Segment, with_words: bool) -> JsonObject:

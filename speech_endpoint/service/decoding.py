@@ -92,7 +92,7 @@ class DecodingStage:
             audio = self._pipeline.decode(handle.request)
             with self._lock:
                 if handle in self._held_bytes:
-                    self._held_bytes[handle] = audio.channels.nbytes
+                    self._held_bytes[handle] = audio.n_bytes
             self._on_decoded(handle, audio, time.perf_counter() - started)
         except Exception as error:
             self.release(handle)

@@ -92,7 +92,7 @@ class ResidentService:
         self._check_stage()
         self._backlog.check(payload_bytes)
         assert self._pipeline is not None and self._decoding is not None
-        self._pipeline.check(request.config)
+        self._pipeline.check(request)
         handle = Handle(request, request_id, self._on_over)
         wait_s = self._backlog.wait_s(payload_bytes)
         self._handles.add(handle)

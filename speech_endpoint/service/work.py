@@ -69,7 +69,8 @@ class Work:
     def open(self) -> Units[list[DecodeRequest]]:
         """Find speech; all windows that are to be decoded at first."""
         config = self.handle.request.config
-        self.recognition = self.pipeline.recognition(self._audio, config)
+        self.recognition = self.pipeline.recognition(self._audio, self.handle.request)
+        yield from self.recognition.enrol()
         requests: list[DecodeRequest] = []
         for waveform in self.recognition.waveforms:
             units = self.pipeline.transcriber.open(waveform, config, self.caller)

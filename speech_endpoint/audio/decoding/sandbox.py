@@ -28,7 +28,7 @@ import numpy as np
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.payload import invalid_inputs
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.transcript import Channels
+from speech_endpoint.transcript import Channels, Waveform
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +48,12 @@ class DecodedAudio:
     channels: Channels
     """(channels, samples) at 16 kHz, in shared memory: one, unless they are kept apart."""
     warnings: tuple[str, ...]
+    clips: tuple[Waveform, ...] = ()
+    """Of the voices that the request names by clips, in order."""
+
+    @property
+    def n_bytes(self) -> int:
+        return self.channels.nbytes + sum(clip.nbytes for clip in self.clips)
 
 
 class AudioDecoder:

@@ -118,6 +118,11 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _one_cluster(embeddings: np.ndarray) -> Assignment:
-    """Everybody in one cluster, for recordings with too little speech to embed anybody."""
+    """Everybody in one cluster, for recordings with too little speech to tell anybody apart.
+
+    Its centroid is zeros where nothing has an embedding.
+    """
     chunks, speakers, dimension = embeddings.shape
-    return np.zeros((chunks, speakers), int), np.zeros((1, dimension))
+    vectors = embeddings[~np.isnan(embeddings[..., 0])]
+    centroid = _unit(vectors).mean(axis=0) if len(vectors) else np.zeros(dimension)
+    return np.zeros((chunks, speakers), int), centroid[None]

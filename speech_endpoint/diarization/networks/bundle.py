@@ -47,6 +47,7 @@ from speech_endpoint.diarization.units import map_in_units
 from speech_endpoint.hardware import balanced_batch_size, half_precision
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Diarization, SpeakerTurn, Waveform
 from speech_endpoint.units import Units
+from speech_endpoint.voices.voiceprint import EmbeddingModel
 
 HOP_S = 1.0
 """From the start of one chunk to the start of the next."""
@@ -84,6 +85,8 @@ class BundledDiarization:
         self._field = network.receptive_field
         self._grid = FrameGrid(about.duration, HOP_S, self._field.step, self._field.duration)
         self._embedder = SpeakerEmbedder(bundle / config["embedding"])
+        weights = bundle / config["embedding"]
+        self.embedding_model = EmbeddingModel.of(weights, self._embedder.dimension)
         self._section_chunks = section_chunks
 
     def to(self, device: torch.device) -> BundledDiarization:
