@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from speech_endpoint.output.openai_shapes import (
     VerboseSegment,
     VerboseWord,
 )
+from speech_endpoint.output.response import known_speakers
 from speech_endpoint.transcript import DecodingScores, Segment, Transcript, Turn, Word
 
 FRAMES_PER_S = 100
@@ -103,13 +105,16 @@ def to_diarization_json(transcript: Transcript) -> DiarizationJson:
         if turn.confidence is not None:
             segment["confidence"] = round(float(turn.confidence), 3)
         segments.append(segment)
-    return DiarizationJson(
+    answer = DiarizationJson(
         task="diarize",
         duration=_rounded(transcript.duration_s),
         num_speakers=len({turn.speaker for turn in turns}),
         segments=segments,
         usage=_usage(transcript),
     )
+    if transcript.known_speakers:
+        answer["known_speakers"] = known_speakers(transcript)
+    return answer
 
 
 def plain_text(transcript: Transcript) -> str:
@@ -186,11 +191,16 @@ def word_logprobs(words: Iterable[Word]) -> list[TokenLogprob]:
 
 
 def with_letters(transcript: Transcript) -> Transcript:
-    """The same with speakers called A, B, … in the order of their first words; after Z: AA."""
+    """The same with speakers called A, B, … in the order of their first words; after Z: AA.
+
+    Who is known by name keeps it, and no other is called so.
+    """
+    known = {each.name: each.name for each in transcript.known_speakers if each.matched}
     names = [word.speaker for word in transcript.words if word.speaker is not None]
     names += [turn.speaker for turn in transcript.turns]
     names += [turn.speaker for turn in transcript.speaker_turns]
-    letters = {name: speaker_letter(n) for n, name in enumerate(dict.fromkeys(names))}
+    free = (letter for letter in map(speaker_letter, itertools.count()) if letter not in known)
+    letters = {name: known.get(name) or next(free) for name in dict.fromkeys(names)}
 
     def renamed(words: Sequence[Word]) -> tuple[Word, ...]:
         return tuple(
@@ -207,6 +217,10 @@ def with_letters(transcript: Transcript) -> Transcript:
         ),
         speaker_turns=tuple(
             replace(turn, speaker=letters[turn.speaker]) for turn in transcript.speaker_turns
+        ),
+        known_speakers=tuple(
+            each if each.speaker is None else replace(each, speaker=letters[each.speaker])
+            for each in transcript.known_speakers
         ),
     )
 

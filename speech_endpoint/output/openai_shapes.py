@@ -59,9 +59,10 @@ class VerboseSegment(TypedDict):
 
 
 class Extras(TypedDict, total=False):
-    """What is ours in an answer: warnings where there are any, the others on request."""
+    """What is ours in an answer: warnings where there are any, the others for who asks for them."""
 
     warnings: list[str]
+    known_speakers: list[dict[str, Any]]
     speakers: list[dict[str, Any]]
     timings: dict[str, float]
 
@@ -130,4 +131,16 @@ class DiarizationJson(TypedDict):
     num_speakers: int
     segments: list[DiarizationSegment]
     usage: Usage
+    known_speakers: NotRequired[list[dict[str, Any]]]
     warnings: NotRequired[list[str]]
+
+
+class VoiceprintJson(TypedDict):
+    """The answer of /v1/audio/voiceprints."""
+
+    object: str
+    voiceprint: str
+    model: str
+    seconds_of_speech: float
+    voices: int
+    warnings: list[str]

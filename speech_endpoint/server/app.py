@@ -20,6 +20,7 @@ from speech_endpoint.server.host import Predict
 from speech_endpoint.server.middleware import Guard, Observed
 from speech_endpoint.server.observation.metrics import Metrics
 from speech_endpoint.server.openai.audio import Diarization, Transcriptions
+from speech_endpoint.server.openai.known_speakers import Voiceprints
 from speech_endpoint.server.openai.models import Models, served_model
 from speech_endpoint.server.openai.schema import OpenApi
 from speech_endpoint.server.page import page_routes
@@ -80,6 +81,7 @@ def _routes(desk: Desk) -> list[Route]:
         "/v1/audio/transcriptions": Transcriptions(desk),
         "/v1/audio/translations": Transcriptions(desk, "translate"),
         "/v1/audio/diarization": Diarization(desk),
+        "/v1/audio/voiceprints": Voiceprints(desk),
         "/asr": WhisperWebservice(desk),
         "/detect-language": DetectLanguage(desk),
         "/inference": WhisperCpp(desk),

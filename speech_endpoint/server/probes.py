@@ -73,5 +73,7 @@ class Probes:
                 "response_formats": list(FORMATS),
                 "streamed_formats": list(STREAMED_FORMATS),
                 "diarization": settings.diarization_model is not None,
+                "known_speakers": settings.diarization_model is not None
+                and not settings.disable_speaker_id,
             }
         )

@@ -68,7 +68,7 @@ class Desk:
         await self._make_room(request, account, max_bytes, MAX_OVERHEAD_BYTES)
         limits = BodyLimits(max_bytes, self.settings.upload_timeout_s)
         form = await read_form(request.headers, request.receive, limits)
-        account.keep(len(form.file or b""))
+        account.keep(len(form.file or b"") + sum(len(value) for _, value in form.fields))
         return form
 
     async def body(self, request: HttpRequest, account: Account, max_bytes: int) -> bytes:

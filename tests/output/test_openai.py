@@ -17,6 +17,7 @@ from speech_endpoint.output.formats import render
 from speech_endpoint.transcript import (
     DecodingScores,
     Diarization,
+    KnownSpeaker,
     Segment,
     SpeakerTurn,
     Transcript,
@@ -148,3 +149,17 @@ def test_tab_separated_values_have_three_columns_whatever_is_said(transcript: Tr
     head, *lines = render(transcript, "tsv").splitlines()
     assert head == "start\tend\ttext" and len(lines) == len(transcript.segments)
     assert all(len(line.split("\t")) == 3 for line in lines)
+
+
+def test_who_is_known_by_a_letter_keeps_it_and_no_stranger_has_it() -> None:
+    words = [Word(" a", n, n + 1, speaker=name) for n, name in enumerate(("SPEAKER_00", "A"))]
+    transcript = Transcript(
+        segments=tuple(Segment((word,)) for word in words),
+        known_speakers=(
+            KnownSpeaker("A", True, "A", 0.9, 1.0),
+            KnownSpeaker("Ben", False, "SPEAKER_00", 0.1),
+        ),
+    )
+    named = openai.with_letters(transcript)
+    assert [word.speaker for word in named.words] == ["B", "A"]
+    assert [each.speaker for each in named.known_speakers] == ["A", "B"]

@@ -9,6 +9,7 @@ from typing import Any
 
 from speech_endpoint.config import InferenceConfig
 from speech_endpoint.errors import InvalidRequest, quoted
+from speech_endpoint.server.openai.known_speakers import NAMES, REFERENCES, known_speakers
 from speech_endpoint.server.settings import ServerSettings
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt", "diarized_json", "rttm", "tsv")
@@ -27,8 +28,9 @@ ALIASES = {
     "max_speaker_count": "max_speakers",
     "min_speaker_count": "min_speakers",
 }
-KNOWN_SPEAKERS = ("known_speaker_names", "known_speaker_references")
-PARAMETERS = frozenset(InferenceConfig.model_fields) - {"response_format", "return_timestamps"}
+PARAMETERS = frozenset(InferenceConfig.model_fields) - {
+    "response_format", "return_timestamps", "known_speakers",
+}  # fmt: skip
 """Of ours, under their own names."""
 READ = PARAMETERS | LISTS | {
     "model", "response_format", "return_timestamps", "stream", "hotwords", "translate",
@@ -128,7 +130,6 @@ def read_options(
         InvalidRequest: naming the field, what was given and what is allowed.
     """
     fields = Fields.of(given)
-    _refuse_known_speakers(fields)
     response_format = fields.choice("response_format", FORMATS, "json")
     stream = fields.boolean("stream") or False
     if stream and response_format not in STREAMED_FORMATS:
@@ -160,14 +161,6 @@ def read_options(
     )
 
 
-def _refuse_known_speakers(fields: Fields) -> None:
-    for name in KNOWN_SPEAKERS:
-        if name in fields.lists:
-            raise invalid(
-                name, "speakers are told apart, not recognised; leave it out", "unavailable"
-            )
-
-
 def _parameters(fields: Fields, task: str | None) -> dict[str, Any]:
     parameters: dict[str, Any] = {
         name: value for name, value in fields.values.items() if name in PARAMETERS and value.strip()
@@ -184,6 +177,9 @@ def _parameters(fields: Fields, task: str | None) -> dict[str, Any]:
     hotwords = fields.values.get("hotwords", "")
     if keywords := _parts([*fields.lists.get("keywords", []), hotwords]):
         parameters["keywords"] = keywords
+    names, references = (fields.lists.get(name, []) for name in (NAMES, REFERENCES))
+    if known := known_speakers(names, references):
+        parameters["known_speakers"] = known
     return parameters
 
 
@@ -208,7 +204,7 @@ def _set_diarize(
             raise invalid("diarize", "false contradicts response_format: 'diarized_json'")
     if "diarize" in parameters or by_channel:
         return
-    counts = any(f"{kind}_speakers" in parameters for kind in ("num", "min", "max"))
+    counts = any(f"{kind}_speakers" in parameters for kind in ("num", "min", "max", "known"))
     named = (fields.text("model") or "").endswith(DIARIZING_MODEL)
     if named and not loaded:
         fields.warn("model: no diarization model is loaded; speakers are not told apart")

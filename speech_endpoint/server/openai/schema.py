@@ -11,7 +11,13 @@ from starlette.responses import JSONResponse, Response
 
 from speech_endpoint import __version__
 from speech_endpoint.config import InferenceConfig
-from speech_endpoint.output.openai_shapes import DiarizationJson, DiarizedJson, Json, VerboseJson
+from speech_endpoint.output.openai_shapes import (
+    DiarizationJson,
+    DiarizedJson,
+    Json,
+    VerboseJson,
+    VoiceprintJson,
+)
 from speech_endpoint.server.openai.fields import (
     FORMATS,
     GRANULARITIES,
@@ -22,7 +28,7 @@ from speech_endpoint.server.openai.fields import (
 from speech_endpoint.server.settings import ServerSettings
 
 Schema = dict[str, Any]
-SHAPES = (Json, VerboseJson, DiarizedJson, DiarizationJson)
+SHAPES = (Json, VerboseJson, DiarizedJson, DiarizationJson, VoiceprintJson)
 REF = "#/components/schemas/{model}"
 STRINGS: Schema = {"type": "array", "items": {"type": "string"}}
 TEXT: Schema = {"schema": {"type": "string"}}
@@ -69,14 +75,16 @@ def _paths() -> Schema:
     texts = ("text/plain", "application/x-subrip", "text/vtt", "text/tab-separated-values")
     answers = {"application/json": {"schema": {"anyOf": audio}}, "text/event-stream": TEXT}
     answers |= dict.fromkeys(texts, TEXT)
-    form, diarization = _form(FORMATS), _form(("json", "rttm"))
+    form, diarization, clip = _form(FORMATS), _form(("json", "rttm")), _clip()
     who = {"application/json": {"schema": {"$ref": REF.format(model="DiarizationJson")}}}
+    voiceprint = {"application/json": {"schema": {"$ref": REF.format(model="VoiceprintJson")}}}
     host = {"application/json": {"schema": {"$ref": REF.format(model="HostRequest")}}}
     host["audio/*"] = {"schema": {"type": "string", "format": "binary"}}
     paths: Schema = {
         "/v1/audio/transcriptions": {"post": _operation("Write down what is said.", form, answers)},
         "/v1/audio/translations": {"post": _operation("Write it in English.", form, answers)},
         "/v1/audio/diarization": {"post": _operation("Who spoke when.", diarization, who)},
+        "/v1/audio/voiceprints": {"post": _operation("Know a voice again.", clip, voiceprint)},
         "/": {"post": _operation("As an Inference Endpoint.", host, _any_json())},
     }
     for path, what in PROBES.items():
@@ -111,11 +119,20 @@ def _form(formats: Sequence[str]) -> Schema:
         "model": {"type": "string", "description": "Any name is served by what is loaded."},
         "languages[]": STRINGS,
         "keywords[]": STRINGS,
+        "known_speaker_names[]": STRINGS,
+        "known_speaker_references[]": STRINGS,
         "response_format": {"type": "string", "enum": list(formats), "default": "json"},
         "timestamp_granularities[]": _list_of(GRANULARITIES),
         "include[]": _list_of(INCLUDES),
         "stream": {"type": "boolean", "default": False},
     }
+    schema = {"type": "object", "required": ["file"], "properties": properties}
+    return {"multipart/form-data": {"schema": schema}}
+
+
+def _clip() -> Schema:
+    seconds: Schema = {"type": "number", "minimum": 0}
+    properties = {"file": {"type": "string", "format": "binary"}, "start": seconds, "end": seconds}
     schema = {"type": "object", "required": ["file"], "properties": properties}
     return {"multipart/form-data": {"schema": schema}}
 

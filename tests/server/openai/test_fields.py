@@ -25,6 +25,9 @@ def refusal(*given: tuple[str, str], settings: ServerSettings = SETTINGS) -> Inv
     return caught.value
 
 
+VOICEPRINT = "vp1.0123abcd.AAAA"
+
+
 def parameters(*given: tuple[str, str]) -> dict:
     return fields._parameters(Fields.of(given), None)
 
@@ -76,8 +79,9 @@ def test_a4_each_field_without_effect_is_named_once() -> None:
         ("diarize", "maybe", "diarize"),
         ("task", "sing", "task"),
         ("batch_size", "none at all", "batch_size"),
-        ("known_speaker_names[]", "Anna", "known_speaker_names"),
+        ("known_speaker_names[]", "Anna", "known_speaker_references"),
         ("known_speaker_references[]", "data:", "known_speaker_references"),
+        ("known_speaker_threshold", "2", "known_speaker_threshold"),
     ],
 )
 def test_a5_each_refusal_names_the_field_and_is_short(name: str, value: str, param: str) -> None:
@@ -145,3 +149,17 @@ def test_speakers_keep_their_labels_if_asked_to() -> None:
     options = read(("speaker_labels", "pyannote"))
     assert not options.letters and options.config.speaker_labels
     assert read(("speaker_labels", "false")).config.speaker_labels is False
+
+
+def test_k7_names_and_references_come_in_pairs_and_ask_for_speakers() -> None:
+    known = [("known_speaker_names[]", " Anna "), ("known_speaker_references[]", VOICEPRINT)]
+    options = read(*known, ("known_speaker_names", "Ben"), ("known_speaker_references", "UklG"))
+    assert options.config.diarize and not options.warnings
+    assert [(each.name, each.reference) for each in options.config.known_speakers] == [
+        ("Anna", VOICEPRINT),
+        ("Ben", "UklG"),
+    ]
+    assert "one reference for each name" in refusal(known[0]).message
+    assert refusal(*known, ("diarize", "false")).field == "parameters.known_speakers"
+    wrong = refusal(*known, ("known_speaker_names", "x" * 65), ("known_speaker_references", "U"))
+    assert wrong.field == "parameters.known_speaker_names" and "entry 2" in wrong.message
