@@ -10,6 +10,7 @@ from speech_endpoint import __version__
 
 COMMANDS = {
     "transcribe": "Write down who said what, when.",
+    "voice": "Print a voiceprint, to know a voice again.",
 }
 """Each in a module of its own, imported when it is needed: this help is there at once."""
 
@@ -28,7 +29,7 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        module = importlib.import_module(f"speech_endpoint.cli.{name}")
+        module = importlib.import_module(f"speech_endpoint.cli.commands.{name}")
         command: click.Command = getattr(module, name)
         return command
 

@@ -69,7 +69,7 @@ class OpenAIEndpoint:
             ("response_format", "verbose_json"),
             ("timestamp_granularities[]", "word"),
             ("timestamp_granularities[]", "segment"),
-            *((name, _form_text(value)) for name, value in parameters.items()),
+            *(field for parameter in parameters.items() for field in _form_fields(*parameter)),
         ]
         answer = self._client.post(data=form, files={"file": ("audio", audio)})
         return _from_verbose_json(answer)
@@ -79,8 +79,10 @@ class OpenAIEndpoint:
         self._client.close()
 
 
-def _form_text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+def _form_fields(name: str, value: Any) -> list[tuple[str, str]]:
+    if name == "known_speakers":
+        return [(f"known_speaker_{key}s[]", entry[key]) for entry in value for key in entry]
+    return [(name, str(value).lower() if isinstance(value, bool) else str(value))]
 
 
 def _from_verbose_json(answer: Mapping[str, Any]) -> Transcript:
