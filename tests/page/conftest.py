@@ -13,6 +13,7 @@ IN_BROWSER = [
     "test_page.py",
     "test_transcribing.py",
     "test_transcript.py",
+    "test_voices.py",
     "test_with_server.py",
 ]
 HAS_BROWSER = importlib.util.find_spec("playwright") is not None and shutil.which("chromium")

@@ -20,6 +20,7 @@ from starlette.routing import Mount, Route
 from speech_endpoint.server.page import page_routes
 
 ANSWERS = Path(__file__).parent / "answers"
+VOICEPRINT = "vp1.0123abcd.QUJD"
 PREFIX = "/at/a/prefix"
 """The page works wherever a proxy puts it."""
 
@@ -46,6 +47,8 @@ class StandIn:
     """The next answers; the phone call where there is none."""
     fields: list[dict[str, list[str]]] = field(default_factory=list)
     """Of each request's form; a file is its name and type."""
+    parts: list[tuple[float, float]] = field(default_factory=list)
+    """Of recordings, that voiceprints were made of."""
     keys: list[str] = field(default_factory=list)
     """Of each request: the header."""
     release: threading.Event = field(default_factory=threading.Event)
@@ -67,6 +70,7 @@ class StandIn:
             *page_routes(),
             Route("/v1/limits", self.limits),
             Route("/v1/audio/transcriptions", self.transcribe, methods=["POST"]),
+            Route("/v1/audio/voiceprints", self.voiceprint, methods=["POST"]),
         ]
         app = Starlette(routes=[Mount(PREFIX, routes=routes)])
         server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
@@ -78,8 +82,18 @@ class StandIn:
 
     async def limits(self, request: Request) -> Response:
         return JSONResponse(
-            {"max_file_bytes": 536_870_912, "max_audio_s": 14_400, "diarization": self.diarization}
+            {
+                "max_file_bytes": 536_870_912,
+                "max_audio_s": 14_400,
+                "diarization": self.diarization,
+                "known_speakers": self.diarization,
+            }
         )
+
+    async def voiceprint(self, request: Request) -> Response:
+        form = await request.form()
+        self.parts.append((float(str(form["start"])), float(str(form["end"]))))
+        return JSONResponse({"object": "voiceprint", "voiceprint": VOICEPRINT})
 
     async def transcribe(self, request: Request) -> Response:
         form = await request.form(max_part_size=2**24)

@@ -18,6 +18,8 @@ import { Search } from "./result/search.js";
 import { SpeakersPanel } from "./result/speakers_panel.js";
 import { Timeline } from "./result/timeline.js";
 import { TranscriptView } from "./result/transcript_view.js";
+import { remember } from "./result/remember.js";
+import { showVoices } from "./start/voices.js";
 import { Work } from "./start/work.js";
 
 const intake = new Intake();
@@ -39,7 +41,10 @@ function show(name) {
     document.title = "Who said what";
     player.load(null, 0);
   }
-  if (name === "start") recent.show();
+  if (name === "start") {
+    recent.show();
+    showVoices();
+  }
   scrollTo({ top: 0 });
 }
 
@@ -52,7 +57,7 @@ function open() {
 function showTranscript() {
   const { transcript, peaks } = open().saved;
   view.show(transcript);
-  panel.show(transcript);
+  panel.show(transcript, Boolean(open().audio) && intake.server.knowsVoices);
   timeline.show(transcript, peaks);
   search.look();
   view.at(player.time, false);
@@ -119,6 +124,7 @@ async function leaveStart(/** @type {File} */ file) {
   show("work");
   work.reset(file);
   await intake.asked;
+  intake.known = await store.voices();
   await work.start(file, intake.options);
 }
 
@@ -212,6 +218,10 @@ panel.addEventListener("rename", (event) => {
 panel.addEventListener("merge", (event) => {
   const { from, into } = /** @type {CustomEvent} */ (event).detail;
   open().change(merge(open().transcript, from, into), "Merged");
+});
+panel.addEventListener("remember", (event) => {
+  const { speaker } = /** @type {CustomEvent} */ (event).detail;
+  remember(open(), speaker, intake.options.key);
 });
 panel.addEventListener("sample", (event) => {
   const { start, end } = /** @type {CustomEvent} */ (event).detail;

@@ -1,10 +1,12 @@
 // @ts-check
-// What this browser keeps: transcripts and, if wanted, their audio (IndexedDB), and settings.
+// What this browser keeps: transcripts and, if wanted, their audio and voices (IndexedDB), and settings.
 
 /** @typedef {import("./session.js").Saved} Saved */
 
 const DATABASE = "speech-endpoint";
-const STORES = { transcripts: "transcripts", audio: "audio" };
+const STORES = { transcripts: "transcripts", audio: "audio", voices: "voices" };
+
+/** @typedef {{name: string, voiceprint: string}} Voice */
 
 /** @returns {string} */
 export const newId = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2, 8)}`;
@@ -15,10 +17,13 @@ let opened = null;
 /** @returns {Promise<IDBDatabase>} */
 function open() {
   opened ??= new Promise((resolve, reject) => {
-    const request = indexedDB.open(DATABASE, 1);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore(STORES.transcripts, { keyPath: "id" });
-      request.result.createObjectStore(STORES.audio);
+    const request = indexedDB.open(DATABASE, 2);
+    request.onupgradeneeded = (event) => {
+      if (event.oldVersion < 1) {
+        request.result.createObjectStore(STORES.transcripts, { keyPath: "id" });
+        request.result.createObjectStore(STORES.audio);
+      }
+      request.result.createObjectStore(STORES.voices, { keyPath: "name" });
     };
     request.onsuccess = () => resolve(request.result);
     request.onerror = () => reject(request.error);
@@ -28,7 +33,7 @@ function open() {
 
 /**
  * @param {IDBTransactionMode} mode
- * @param {(transcripts: IDBObjectStore, audio: IDBObjectStore) => IDBRequest | void} work
+ * @param {(transcripts: IDBObjectStore, audio: IDBObjectStore, voices: IDBObjectStore) => IDBRequest | void} work
  * @returns {Promise<any>} The result of the request, once it is on the disk.
  */
 async function transact(mode, work) {
@@ -38,6 +43,7 @@ async function transact(mode, work) {
     const request = work(
       transaction.objectStore(STORES.transcripts),
       transaction.objectStore(STORES.audio),
+      transaction.objectStore(STORES.voices),
     );
     transaction.oncomplete = () => resolve(request?.result);
     transaction.onerror = () => reject(transaction.error);
@@ -78,6 +84,15 @@ export const removeAll = () =>
     audio.clear();
     transcripts.clear();
   });
+
+/** @returns {Promise<Voice[]>} None where the browser keeps nothing. */
+export const voices = () => transact("readonly", (_, __, known) => known.getAll()).catch(() => []);
+
+/** @param {Voice} voice In the place of another of its name. */
+export const saveVoice = (voice) => transact("readwrite", (_, __, known) => known.put(voice));
+
+/** @param {string} name */
+export const removeVoice = (name) => transact("readwrite", (_, __, known) => known.delete(name));
 
 export const settings = {
   /** The key is forgotten with the tab, unless it is to be remembered. */

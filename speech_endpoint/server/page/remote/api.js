@@ -5,7 +5,8 @@ import { ApiError, brokenOff, Cancelled, refused, unreachable } from "./errors.j
 import { EventParser } from "./sse.js";
 
 /**
- * @typedef {{language: string, speakers: string, keywords: string, translate: boolean, key: string}} Options
+ * @typedef {import("../data/store.js").Voice} Voice
+ * @typedef {{language: string, speakers: string, keywords: string, translate: boolean, key: string, known: Voice[]}} Options
  * @typedef {{done_s: number, duration_s: number | null, queue_s: number}} Progress
  * @typedef {{
  *   upload: (share: number) => void,
@@ -13,7 +14,7 @@ import { EventParser } from "./sse.js";
  *   text: (delta: string) => void,
  *   waiting: (error: ApiError, seconds: number) => void,
  * }} Watcher
- * @typedef {{tellsSpeakers: boolean, maxBytes: number | null, maxSeconds: number | null}} Server
+ * @typedef {{tellsSpeakers: boolean, knowsVoices: boolean, maxBytes: number | null, maxSeconds: number | null}} Server
  */
 
 const MAX_TRIES = 30;
@@ -46,9 +47,31 @@ export async function describe(key) {
   const limits = await get("v1/limits", key);
   return {
     tellsSpeakers: Boolean(limits?.diarization),
+    knowsVoices: Boolean(limits?.known_speakers),
     maxBytes: limits?.max_file_bytes ?? null,
     maxSeconds: limits?.max_audio_s ?? null,
   };
+}
+
+/**
+ * Have a voiceprint made of a part of a recording.
+ * @param {Blob} audio
+ * @param {{start: number, end: number}} part seconds
+ * @param {string} key
+ * @returns {Promise<string>}
+ */
+export async function voiceprint(audio, part, key) {
+  const fields = new FormData();
+  fields.append("start", String(part.start));
+  fields.append("end", String(part.end));
+  fields.append("file", audio, "recording");
+  const request = { method: "POST", body: fields, headers: authorization(key) };
+  const answer = await fetch("v1/audio/voiceprints", request).catch(() => {
+    throw unreachable();
+  });
+  const text = await answer.text();
+  if (!answer.ok) throw refused(answer.status, text, answer.headers.get("Retry-After"));
+  return JSON.parse(text).voiceprint;
 }
 
 /** @param {string} path @param {string} key @returns {Promise<any>} */
@@ -79,6 +102,10 @@ function form(file, options) {
   if (options.translate) fields.append("task", "translate");
   for (const keyword of options.keywords.split(/[,\n]/)) {
     if (keyword.trim()) fields.append("keywords[]", keyword.trim());
+  }
+  for (const { name, voiceprint } of options.speakers === "off" ? [] : options.known) {
+    fields.append("known_speaker_names[]", name);
+    fields.append("known_speaker_references[]", voiceprint);
   }
   fields.append("file", file, file.name);
   return fields;

@@ -8,15 +8,17 @@ import { chip, shownName } from "./names.js";
 
 /** @typedef {import("../data/transcript.js").Transcript} Transcript */
 
-/** Says "rename" {speaker, name}, "merge" {from, into}, "sample" {start, end}. */
+/** Says "rename" {speaker, name}, "merge" {from, into}, "sample" {start, end}, "remember" {speaker}. */
 export class SpeakersPanel extends EventTarget {
   constructor() {
     super();
     this.list = byId("speakers-list");
+    this.canRemember = false;
   }
 
-  /** @param {Transcript} transcript */
-  show(transcript) {
+  /** @param {Transcript} transcript @param {boolean} canRemember */
+  show(transcript, canRemember) {
+    this.canRemember = canRemember;
     const found = speakers(transcript);
     byId("panel-box").hidden = !found.length;
     const times = found.map((speaker) => speakingTime(transcript, speaker));
@@ -65,6 +67,16 @@ export class SpeakersPanel extends EventTarget {
       "⋯",
     );
     merge.addEventListener("click", () => this.openMerge(merge, transcript, speaker, others));
+    const keep = make(
+      "button",
+      {
+        class: "icon",
+        "aria-label": `Remember the voice of ${name}`,
+        title: "Remember this voice",
+        click: () => this.tell("remember", { speaker }),
+      },
+      "☆",
+    );
     const bar = make("span", {
       class: `share look-${transcript.letters[speaker] % 8}`,
       "aria-hidden": "true",
@@ -82,6 +94,7 @@ export class SpeakersPanel extends EventTarget {
         bar,
       ),
       hear,
+      ...(this.canRemember ? [keep] : []),
       ...(others.length ? [merge] : []),
     );
   }

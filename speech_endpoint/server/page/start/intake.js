@@ -18,7 +18,9 @@ export class Intake extends EventTarget {
     /** @type {File | null} */
     this.file = null;
     /** @type {import("../remote/api.js").Server} */
-    this.server = { tellsSpeakers: false, maxBytes: null, maxSeconds: null };
+    this.server = { tellsSpeakers: false, knowsVoices: false, maxBytes: null, maxSeconds: null };
+    /** @type {import("../data/store.js").Voice[]} */
+    this.known = [];
     this.recorder = new Recorder(
       (file) => this.take(file),
       (problem) => this.problem(problem),
@@ -103,6 +105,7 @@ export class Intake extends EventTarget {
       keywords: byId("keywords", HTMLInputElement).value,
       translate: byId("translate", HTMLInputElement).checked,
       key: byId("key", HTMLInputElement).value.trim(),
+      known: this.server.knowsVoices ? this.known : [],
     };
   }
 
