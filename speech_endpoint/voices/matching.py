@@ -12,7 +12,7 @@ from scipy.optimize import linear_sum_assignment
 
 Vector = npt.NDArray[np.float32]
 
-# docs/known-speakers.md: of 100 strangers, one is given one of eight names at 0.48, on voices that
+# docs/known-speakers.md: of 100 strangers, one is given one of eight names at 0.47, on voices that
 # read; of more names by chance one is nearer.
 DEFAULT_THRESHOLD, NAMES_OF_THRESHOLD = 0.5, 8
 PER_DOUBLING = 0.02
