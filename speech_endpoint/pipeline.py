@@ -52,7 +52,8 @@ class Request:
     warnings: tuple[str, ...] = ()
     """About the parameters."""
     wants: Literal["text", "speakers", "language"] = "text"
-    """Who spoke when, or the language of the first window of speech, are had without text."""
+    """Who spoke when, or the language of the first window of speech, are had without text from a
+    service; `SpeechPipeline.run` transcribes anyway."""
     outline: bool = False
     """Whether `Transcript.peaks` are wanted."""
     clip: Clip | None = None

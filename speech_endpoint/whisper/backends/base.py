@@ -5,7 +5,6 @@ A backend is chosen once, when models are loaded; everything else is the same co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -39,6 +38,8 @@ class Backend:
 
     encoder_batch_size = 4
     """Windows that the encoder takes at once, of those that are admitted together."""
+    begun_together = 4
+    """Windows of several callers that are encoded, and read their prompts, between two steps."""
     feed_forward_frames = 1500
     """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30
@@ -60,16 +61,6 @@ class Backend:
     def residual_dtype(self) -> torch.dtype:
         """Number format in which the encoder's layers add what they compute to their input."""
         return self.dtype
-
-    @property
-    def encoded_side_by_side(self) -> int:
-        """Windows of several callers that had better be encoded together than one by one."""
-        return self.encoder_batch_size
-
-    def encode_all(self, encode: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> Tensor:
-        """Encode batches, and join what comes of them."""
-        encoded = [encode(batch) for batch in batches]
-        return encoded[0] if len(encoded) == 1 else torch.cat(encoded)
 
     @property
     def number_formats(self) -> str:

@@ -7,14 +7,13 @@ int8 0.7 ms.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from speech_endpoint.hardware import has_bfloat16, map_on_threads
+from speech_endpoint.hardware import has_bfloat16
 from speech_endpoint.memory import available_bytes
 from speech_endpoint.whisper.backends.base import Backend, Linear
 from speech_endpoint.whisper.backends.cpu_attention import BlockwiseAttention, WeightedSums
@@ -25,9 +24,6 @@ from speech_endpoint.whisper.backends.cpu_linear import (
     padded_to_blocks,
 )
 
-# Windows that are encoded on a thread each.
-MAX_SIDE_BY_SIDE = 4
-
 
 class CpuBackend(Backend):
     """oneDNN's kernels where it has better ones than PyTorch's generic path."""
@@ -36,6 +32,8 @@ class CpuBackend(Backend):
     # ones go back to the system, and every use takes page faults again: 80 ms a window, 130 ms
     # in fours.
     encoder_batch_size = 1
+    # Their encodings take one another's time: more would hold up those who are decoded.
+    begun_together = 2
     # A window's encoding takes less where it is alone.
     reserved_bytes = 2**29
     drafting_scales_with_rows = True
@@ -67,20 +65,6 @@ class CpuBackend(Backend):
             self.feed_forward_frames = 300
         self.blockwise_attention = BlockwiseAttention(self.dtype) if blockwise else None
         self.weighted_sums = WeightedSums()
-
-    @property
-    def encoded_side_by_side(self) -> int:
-        """A window on each thread; one at a time where threads are so many that it would hold up
-        those who are decoded."""
-        n_threads = torch.get_num_threads()
-        return n_threads if n_threads <= MAX_SIDE_BY_SIDE else 1
-
-    def encode_all(self, encode: Callable[[Tensor], Tensor], batches: Sequence[Tensor]) -> Tensor:
-        """As `Backend.encode_all`; side by side where no thread is left idle."""
-        n_at_once = self.encoded_side_by_side
-        if n_at_once == 1 or len(batches) % n_at_once:
-            return super().encode_all(encode, batches)
-        return torch.cat(map_on_threads(encode, batches, self.device))
 
     @property
     def residual_dtype(self) -> torch.dtype:

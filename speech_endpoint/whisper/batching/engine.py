@@ -244,7 +244,7 @@ class Engine:
                 requests += others
             return requests
         requests = self._take(1, only_short=only_short)
-        n_at_once = 1 if self._suspects else self.model.backend.encoded_side_by_side
+        n_at_once = 1 if self._suspects else self.model.backend.begun_together
         n_at_once = min(n_free, n_at_once)
         while requests and requests[-1].group.caller.is_short and len(requests) < n_at_once:
             if not (others := self._take(1, only_short=True)):

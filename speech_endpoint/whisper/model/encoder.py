@@ -32,9 +32,9 @@ class Encoder:
     def __call__(self, log_mel: Tensor) -> Tensor:
         """Log-mel (windows, mels, 3000) to audio features (windows, 1500, width)."""
         batches = log_mel.to(self.backend.dtype).split(self.backend.encoder_batch_size)
-        return self.backend.encode_all(self._encode, batches)
+        encoded = [self._encode(batch) for batch in batches]
+        return encoded[0] if len(encoded) == 1 else torch.cat(encoded)
 
-    @torch.inference_mode()
     def _encode(self, log_mel: Tensor) -> Tensor:
         x = F.gelu(self.conv1(log_mel.transpose(1, 2)))
         x = F.gelu(self.conv2(x)) + self.position_embedding
