@@ -38,6 +38,8 @@ class Backend:
 
     encoder_batch_size = 4
     """Windows that the encoder takes at once, of those that are admitted together."""
+    begun_together = 4
+    """Windows of several callers that are encoded, and read their prompts, between two steps."""
     feed_forward_frames = 1500
     """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30

@@ -31,6 +31,8 @@ class CpuBackend(Backend):
     # ones go back to the system, and every use takes page faults again: 80 ms a window, 130 ms
     # in fours.
     encoder_batch_size = 1
+    # Their encodings take one another's time: more would hold up those who are decoded.
+    begun_together = 2
     # A window's encoding takes less where it is alone.
     reserved_bytes = 2**29
     drafting_scales_with_rows = True

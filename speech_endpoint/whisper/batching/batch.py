@@ -17,6 +17,7 @@ from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeRequest,
     DecodeResult,
+    DecodingStatistics,
     MultilingualWindow,
 )
 from speech_endpoint.whisper.batching.speculation import DraftModel, Proposal, Speculation
@@ -35,9 +36,10 @@ class Batch:
         n_slots: int,
         draft: DraftModel | None,
         draft_policy: DraftPolicy,
+        totals: DecodingStatistics,
     ) -> None:
-        """Arguments as in `Engine`."""
-        self.model = model
+        """Arguments as in `Engine`; `totals` are counted on, for all callers together."""
+        self.model, self.totals = model, totals
         self.cache = model.decoder.new_cache(n_slots)
         self.prefill = Prefill(model, self.cache)
         self.state = BatchState(model.rules, n_slots, model.decoder.max_positions)
@@ -58,10 +60,12 @@ class Batch:
         return self.cache.n_slots - len(self.sequences)
 
     def admit(self, requests: Sequence[DecodeRequest]) -> list[MultilingualWindow]:
-        """Fill free slots with windows of one group; those of two languages are handed back."""
+        """Fill free slots with windows; those of two languages are handed back."""
         first = len(self.sequences)
         prefilled = self.prefill(requests, first)
-        requests[0].group.statistics.encoder_s += prefilled.encoder_s
+        for request in requests:
+            request.group.statistics.encoder_s += prefilled.encoder_s / len(requests)
+        self.totals.encoder_s += prefilled.encoder_s
         for slot, sequence in enumerate(prefilled.sequences, start=first):
             self._begin(slot, sequence)
         self.sequences += prefilled.sequences
@@ -108,19 +112,21 @@ class Batch:
         total_proposed = total_accepted = 0
         if report is None:
             return 0, 0
+        self.totals.steps += 1
         groups = set()
         for n, (sequence, step) in enumerate(zip(report.sequences, report.accepted, strict=True)):
             began_anew = sequence.temperature_index != report.temperatures[n]
             if sequence.ended or began_anew:
                 continue
             proposed = min(report.n_drafted[n], step.n_accepted + 1)
-            statistics = sequence.group.statistics
-            statistics.row_steps += 1
-            statistics.proposed += proposed
-            statistics.accepted += step.n_accepted
-            statistics.tokens += sequence.append(
+            n_tokens = sequence.append(
                 step.tokens, step.log_probabilities, self.model.tokenizer.eot
             )
+            for statistics in (sequence.group.statistics, self.totals):
+                statistics.row_steps += 1
+                statistics.proposed += proposed
+                statistics.accepted += step.n_accepted
+                statistics.tokens += n_tokens
             total_proposed += proposed
             total_accepted += step.n_accepted
             groups.add(sequence.group)
@@ -159,6 +165,7 @@ class Batch:
         sequence.restart()
         self._begin(row, sequence)
         sequence.group.statistics.fallbacks += 1
+        self.totals.fallbacks += 1
         if self.speculation:
             self.speculation.restart(sequence)
 

@@ -23,6 +23,7 @@ from speech_endpoint.whisper.batching.sequence import (
     Caller,
     DecodeRequest,
     DecodeResult,
+    DecodingStatistics,
     MultilingualWindow,
 )
 from speech_endpoint.whisper.batching.speculation import DraftModel
@@ -57,8 +58,8 @@ class Engine:
             draft_policy: how to find out whether drafting pays.
             long_share: of the time, what goes into encoding windows of callers who have many, while
                 windows are decoded of somebody who has few, or has had no text yet. With a share,
-                windows are admitted one a step; with None slots are filled at once, which takes
-                the fewest steps.
+                windows are admitted one a step, or those of several callers who have few; with None
+                slots are filled at once, which takes the fewest steps.
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
         self.long_share = long_share
@@ -66,12 +67,19 @@ class Engine:
         """What encoding for callers of many windows has had beyond its share."""
         self._begun = weakref.WeakSet[Caller]()
         """Callers a window of whom is done."""
+        self.totals = DecodingStatistics()
+        """Of all callers' windows."""
+        self.n_windows = 0
+        """Decoded, all callers'."""
         self.max_slots = self._n_slots = n_slots
         self._batch: Batch | None = None
         self._waiting = WaitingWindows()
         self._decoding: dict[int, DecodeRequest] = {}
         """Taken from those that wait, and not done; by identity."""
         self._done: list[DecodeResult | MultilingualWindow] = []
+        self._admitting: list[DecodeRequest] = []
+        self._suspects: set[Caller] = set()
+        """Callers whose windows could not be begun together: each is tried alone."""
 
     @property
     def busy(self) -> bool:
@@ -96,6 +104,7 @@ class Engine:
     def cancel(self, caller: Caller) -> None:
         """Give up a caller's windows, those that wait and those that are being decoded."""
         self._waiting.drop(caller)
+        self._suspects.discard(caller)
         if self._batch is not None:
             self._batch.cancel(caller)
         kept = {k: r for k, r in self._decoding.items() if r.group.caller is not caller}
@@ -103,12 +112,18 @@ class Engine:
         self._done = [done for done in self._done if done.request.group.caller is not caller]
 
     def abandon(self) -> set[Caller]:
-        """Give up all windows that are being decoded, after a step has failed; those that wait go
-        on waiting.
+        """Give up all windows that are being decoded, after a step has failed, or only those that
+        were being begun when it did; those that wait go on waiting.
 
         Returns:
             Whose they are.
         """
+        if self._admitting:
+            callers = {request.group.caller for request in self._admitting}
+            for request in self._admitting:
+                del self._decoding[id(request)]
+            self._admitting = []
+            return callers
         callers = {request.group.caller for request in self._decoding.values()}
         self._batch = None
         self._decoding.clear()
@@ -120,6 +135,7 @@ class Engine:
 
         Raises:
             OutOfMemory: not even one window fits; the engine then has nothing to do any more.
+            Exception: whatever went wrong; `abandon` then, and go on.
         """
         if not self._fits():
             self._begin_anew(self._n_slots // 2)
@@ -142,7 +158,7 @@ class Engine:
 
     def _begin_anew(self, n_slots: int) -> None:
         """Let the windows that are being decoded wait again, for so many slots."""
-        self._batch, self._n_slots = None, n_slots
+        self._batch, self._n_slots, self._admitting = None, n_slots, []
         for request in self._decoding.values():
             self.add(request)
         self._decoding.clear()
@@ -164,8 +180,7 @@ class Engine:
             if not requests:
                 break
             started = time.perf_counter()
-            for window in self._batch.admit(requests):
-                self._finish(window)
+            self._admit(self._batch, requests)
             if self.long_share is not None:
                 if not requests[0].group.caller.is_short:
                     self._long_debt_s += time.perf_counter() - started
@@ -176,6 +191,24 @@ class Engine:
             for result in self._batch.finished():
                 self._finish(result)
             self._pay_debt(time.perf_counter() - started)
+
+    def _admit(self, batch: Batch, requests: list[DecodeRequest]) -> None:
+        callers = {request.group.caller for request in requests}
+        self._admitting = requests
+        try:
+            windows = batch.admit(requests)
+        except Exception as error:
+            if len(callers) == 1 or is_out_of_memory(error):
+                raise
+            self._suspects |= callers
+            for request in requests:
+                self._waiting.add(self._decoding.pop(id(request)))
+            windows = []
+        else:
+            self._suspects -= callers
+        self._admitting = []
+        for window in windows:
+            self._finish(window)
 
     def _pay_debt(self, step_s: float) -> None:
         if self.long_share is not None:
@@ -191,13 +224,23 @@ class Engine:
         if n_slots < self._n_slots:
             logger.info("memory for %d slots of %d", n_slots, self._n_slots)
             self._n_slots = n_slots
-        return Batch(self.model, n_slots, self.draft, self.draft_policy)
+        return Batch(self.model, n_slots, self.draft, self.draft_policy, self.totals)
 
     def _next_requests(self, n_free: int) -> list[DecodeRequest]:
-        held = Counter(request.group.caller for request in self._decoding.values())
         only_short = self._long_debt_s > 0 and self._is_anybody_in_a_hurry()
-        if self.long_share is not None:
-            n_free = 1
+        if self.long_share is None:
+            return self._take(n_free)
+        requests = self._take(1, only_short=only_short)
+        n_at_once = 1 if self._suspects else self.model.backend.begun_together
+        n_at_once = min(n_free, n_at_once)
+        while requests and requests[-1].group.caller.is_short and len(requests) < n_at_once:
+            if not (others := self._take(1, only_short=True)):
+                break
+            requests += others
+        return requests
+
+    def _take(self, n_free: int, *, only_short: bool = False) -> list[DecodeRequest]:
+        held = Counter(request.group.caller for request in self._decoding.values())
         requests = self._waiting.take(n_free, self._n_slots, held, only_short=only_short)
         self._decoding.update((id(request), request) for request in requests)
         return requests
@@ -210,4 +253,5 @@ class Engine:
     def _finish(self, result: DecodeResult | MultilingualWindow) -> None:
         del self._decoding[id(result.request)]
         self._begun.add(result.request.group.caller)
+        self.n_windows += 1
         self._done.append(result)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from speech_endpoint.whisper.batching.sequence import ActiveSequence, DecodeRequest, RequestGroup
+from speech_endpoint.whisper.batching.sequence import ActiveSequence, DecodeRequest
 from speech_endpoint.whisper.language_id import (
     MIN_CONFIDENCE,
     ONE_LANGUAGE_CONFIDENCE,
@@ -21,7 +22,7 @@ from speech_endpoint.whisper.model.whisper import WhisperModel
 
 @dataclass(frozen=True)
 class Prefilled:
-    """Windows of one group whose slots are filled."""
+    """Windows whose slots are filled."""
 
     sequences: list[ActiveSequence]
     multilingual: list[bool]
@@ -41,37 +42,48 @@ class Prefill:
         self.language_identifier = LanguageIdentifier(model.tokenizer, model.decoder)
 
     def __call__(self, requests: Sequence[DecodeRequest], slot: int) -> Prefilled:
-        """Fill the slots from `slot` on with windows of one group, which share their options."""
+        """Fill the slots from `slot` on with windows, those of one group next to one another."""
         started = time.perf_counter()
         log_mel = self.model.log_mel([request.waveform() for request in requests])
         audio_features = self.model.encoder(log_mel)
         self.model.decoder.attach_audio(self.cache, slot, audio_features)
         encoder_s = time.perf_counter() - started
 
-        group = requests[0].group
-        logits = self._read_prompt(group, len(requests), slot)
-        languages, multilingual = self._languages(requests, logits, slot)
-        sequences = [
-            self._sequence(request, language, no_speech)
-            for request, language, no_speech in zip(
-                requests, languages, self._no_speech(logits), strict=True
-            )
-        ]
-        self._read_language(sequences, slot)
+        sequences: list[ActiveSequence] = []
+        multilingual: list[bool] = []
+        for _, run in groupby(requests, key=self._n_prefix):
+            alike, first = list(run), slot + len(sequences)
+            logits = self._read_prompts(alike, first)
+            languages, in_two = self._languages(alike, logits, first)
+            begun = [
+                self._sequence(request, language, no_speech)
+                for request, language, no_speech in zip(
+                    alike, languages, self._no_speech(logits), strict=True
+                )
+            ]
+            self._read_languages(begun, first)
+            sequences += begun
+            multilingual += in_two
         return Prefilled(sequences, multilingual, log_mel, audio_features, encoder_s)
 
-    def _read_prompt(self, group: RequestGroup, n_windows: int, slot: int) -> Tensor:
-        """Read prompt and start of transcript; the logits after them, (windows, vocabulary)."""
-        prefix = self.model.tokenizer.prompt_prefix(group.options.prompt_tokens)
-        return self._read([prefix] * n_windows, 0, slot, logits_from=len(prefix) - 1)[:, 0]
+    def _prefix(self, request: DecodeRequest) -> list[int]:
+        """Prompt and start of transcript."""
+        return self.model.tokenizer.prompt_prefix(request.group.options.prompt_tokens)
 
-    def _read_language(self, sequences: Sequence[ActiveSequence], slot: int) -> None:
-        """Read what stands between the start of transcript and the last of the initial tokens.
+    def _n_prefix(self, request: DecodeRequest) -> int:
+        return len(self._prefix(request))
+
+    def _read_prompts(self, requests: Sequence[DecodeRequest], slot: int) -> Tensor:
+        """Read prefixes of one length; the logits after them, (windows, vocabulary)."""
+        prefixes = [self._prefix(request) for request in requests]
+        return self._read(prefixes, 0, slot, logits_from=len(prefixes[0]) - 1)[:, 0]
+
+    def _read_languages(self, sequences: Sequence[ActiveSequence], slot: int) -> None:
+        """Read what stands between prefixes of one length and the last of the initial tokens.
 
         The last one is read by the first step.
         """
-        options = sequences[0].group.options
-        first = len(self.model.tokenizer.prompt_prefix(options.prompt_tokens))
+        first = self._n_prefix(sequences[0].request)
         between = [sequence.initial_tokens[first:-1] for sequence in sequences]
         if between[0]:
             self._read(between, first, slot, logits_from=len(between[0]))
@@ -101,7 +113,20 @@ class Prefill:
     def _languages(
         self, requests: Sequence[DecodeRequest], logits: Tensor, slot: int
     ) -> tuple[list[str], list[bool]]:
-        """Each window's language, given or detected, and whether it holds another one too.
+        """Each window's language, given or detected, and whether it holds another one too."""
+        languages: list[str] = []
+        multilingual: list[bool] = []
+        for _, run in groupby(requests, key=lambda request: request.group):
+            own, first = list(run), len(languages)
+            found = self._languages_of_group(own, logits[first : first + len(own)], slot + first)
+            languages += found[0]
+            multilingual += found[1]
+        return languages, multilingual
+
+    def _languages_of_group(
+        self, requests: Sequence[DecodeRequest], logits: Tensor, slot: int
+    ) -> tuple[list[str], list[bool]]:
+        """As `_languages`, of one group.
 
         A language of low confidence is taken to be the one that most of the group's speech is in.
         """
@@ -138,10 +163,11 @@ class Prefill:
         initial_tokens = self.model.tokenizer.initial_tokens(
             language, options.task, options.prompt_tokens
         )
+        fitting = self.model.decoder.max_positions - len(initial_tokens)
         return ActiveSequence(
             request=request,
             language=language,
             initial_tokens=initial_tokens,
-            max_tokens=self.model.decoder.max_positions - len(initial_tokens),
+            max_tokens=min(fitting, options.max_tokens or fitting),
             no_speech_probability=no_speech_probability,
         )

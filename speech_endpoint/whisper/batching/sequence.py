@@ -33,6 +33,8 @@ class DecodeOptions:
     """Whether the draft model drafts, where the engine has one."""
     temperature: float = 0.0
     """That decoding begins at; above 0 tokens are drawn at random, from a fixed seed."""
+    max_tokens: int | None = None
+    """Of a window's text; None: as many as fit."""
 
 
 @dataclass
