@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
@@ -43,6 +43,11 @@ class Request:
     config: InferenceConfig
     warnings: tuple[str, ...] = ()
     """About the parameters."""
+    wants: Literal["text", "speakers", "language"] = "text"
+    """Who spoke when, or the language of the first window of speech, are had without text from a
+    service; `SpeechPipeline.run` transcribes anyway."""
+    outline: bool = False
+    """Whether `Transcript.peaks` are wanted."""
 
     @classmethod
     def from_host(cls, data: Any) -> Request:
@@ -126,7 +131,7 @@ class SpeechPipeline:
         stopwatch = Stopwatch()
         audio = self.decode(request)
         stopwatch.lap("decode")
-        recognition = self.recognition(audio, request.config)
+        recognition = self.recognition(audio, request)
         transcriptions = []
         for waveform in recognition.waveforms:
             text = self.transcriber.stream(waveform, request.config, early=early)
@@ -159,11 +164,12 @@ class SpeechPipeline:
             ),
         )
 
-    def recognition(self, audio: DecodedAudio, config: InferenceConfig) -> Recognition:
+    def recognition(self, audio: DecodedAudio, request: Request) -> Recognition:
         """How words and speakers of this audio are found."""
-        if config.channels == "speakers":
+        if request.config.channels == "speakers":
             return ChannelRecognition(audio)
-        return MixRecognition(audio, config, self.diarizer)
+        without_words = request.wants == "speakers"
+        return MixRecognition(audio, request.config, self.diarizer, without_words=without_words)
 
     def hand_back_memory(self) -> None:
         """Give the system what a finished request has left."""

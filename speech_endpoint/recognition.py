@@ -65,8 +65,21 @@ class MixRecognition:
     is_final_early = True
 
     def __init__(
-        self, audio: DecodedAudio, config: InferenceConfig, diarizer: Diarizer | None
+        self,
+        audio: DecodedAudio,
+        config: InferenceConfig,
+        diarizer: Diarizer | None,
+        *,
+        without_words: bool = False,
     ) -> None:
+        """
+        Args:
+            audio: of one channel.
+            config: what is wanted.
+            diarizer: where one is loaded.
+            without_words: speakers count though nobody writes down what they say.
+        """
+        self._without_words = without_words
         self.waveforms: Sequence[Waveform] = list(audio.channels)
         self._config = config
         self._diarizer = None if config.diarize is False else diarizer
@@ -93,12 +106,13 @@ class MixRecognition:
         """As `Recognition.conclude`; segments stay as they are where nobody is told apart."""
         (segments,) = (each.segments for each in transcriptions)
         attribution = Attribution(segments, turns=(), speaker_turns=())
-        if self._diarization is not None and segments:
+        is_heard = bool(segments) or self._without_words
+        if self._diarization is not None and is_heard:
             try:
                 attribution = attribute(segments, self._diarization)
             except Exception:
                 self._fail()
-        warnings = self._warnings if segments else ()
+        warnings = self._warnings if is_heard else ()
         return Recognised(attribution, transcriptions, _duration_s(self.waveforms), warnings)
 
     def _fail(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request as HttpRequest
@@ -71,6 +72,7 @@ class DetectLanguage:
             form = await self.desk.form(request, account)
             options = read_options([], self.desk.settings)
             speech = speech_request(form if encode else _as_wav(form), options)
+            speech = replace(speech, wants="language")
             transcript = await self.desk.transcript(request, speech)
             await JSONResponse(_detected(transcript))(scope, receive, send)
 
@@ -118,15 +120,12 @@ def _webservice_response(transcript: Transcript, options: AudioOptions, words: b
 
 
 def _detected(transcript: Transcript) -> dict[str, Any]:
-    """The language spoken longest, and the share of the speech that is in it."""
+    """The language of the first window of speech, and how probable it is."""
     code = transcript.language or ""
-    spoken_s = [each.end - each.start for each in transcript.segments]
-    in_it_s = [each.end - each.start for each in transcript.segments if each.language == code]
-    share = sum(in_it_s) / sum(spoken_s) if sum(spoken_s) else 0.0
     return {
         "detected_language": language_name(code),
         "language_code": code,
-        "confidence": round(share, 3),
+        "confidence": round(transcript.stats.get("language_probability", 0.0), 3),
     }
 
 

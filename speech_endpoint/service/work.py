@@ -51,7 +51,7 @@ class Work:
         self.handle, self.pipeline = handle, pipeline
         self.audio_warnings = audio.warnings
         self.duration_s = audio.channels.shape[-1] / SAMPLE_RATE_HZ
-        self.peaks = peaks(audio.channels.mean(axis=0))
+        self.peaks = peaks(audio.channels.mean(axis=0)) if handle.request.outline else b""
         self.total_s = self.duration_s * len(audio.channels)
         """Of all its recordings."""
         config = handle.request.config
@@ -68,17 +68,29 @@ class Work:
 
     def open(self) -> Units[list[DecodeRequest]]:
         """Find speech; all windows that are to be decoded at first."""
-        config = self.handle.request.config
-        self.recognition = self.pipeline.recognition(self._audio, config)
+        request, config = self.handle.request, self.handle.request.config
+        self.recognition = self.pipeline.recognition(self._audio, request)
         requests: list[DecodeRequest] = []
+        is_anything_said = False
         for waveform in self.recognition.waveforms:
             units = self.pipeline.transcriber.open(waveform, config, self.caller)
             recording = yield from _timed(units)
             self.recordings.append(recording)
-            requests += recording.decoder.requests()
+            is_anything_said |= bool(recording.decoder.records)
+            requests += self._first_requests(recording.decoder)
         self._see_what_is_left()
-        self.is_diarized = not requests
+        self.is_diarized = not is_anything_said or request.wants == "language"
         return requests
+
+    def _first_requests(self, decoder: RecordingDecoder) -> list[DecodeRequest]:
+        request = self.handle.request
+        if request.wants == "language":
+            return decoder.language_requests()
+        # Whose channels are its speakers needs words to tell when they speak.
+        if request.wants == "speakers" and request.config.channels != "speakers":
+            decoder.skip()
+            return []
+        return decoder.requests()
 
     def diarize(self) -> Units[None]:
         """Find out who speaks when."""
@@ -92,7 +104,10 @@ class Work:
         requests: list[DecodeRequest] = []
         for result in results:
             (recording,) = (r for r in self.recordings if r.decoder.owns(result.request))
-            requests += recording.decoder.on_result(result)
+            if self.handle.request.wants == "language":
+                recording.decoder.on_language(result)
+            else:
+                requests += recording.decoder.on_result(result)
         for recording in self.recordings:
             if final := recording.decoder.take_final():
                 recording.segments += final
@@ -125,10 +140,17 @@ class Work:
         }
         warnings = [*self.handle.request.warnings, *self.audio_warnings]
         transcript = to_transcript(recognised, warnings, laps_s, now - self._started)
-        transcript = replace(transcript, peaks=self.peaks)
+        stats = {**transcript.stats, **self._language_stats(transcript.language)}
+        transcript = replace(transcript, peaks=self.peaks, stats=stats)
         if not self.recognition.is_final_early:
             self.handle.emit(Segments(transcript.segments))
         self.handle.emit(Done(transcript))
+
+    def _language_stats(self, language: str | None) -> dict[str, float]:
+        if self.handle.request.wants != "language" or language is None:
+            return {}
+        share = self.recordings[0].decoder.group.language_prior.share(language)
+        return {"language_probability": share}
 
     def fail(self, error: BaseException) -> None:
         """Tell the caller that there will be no answer."""

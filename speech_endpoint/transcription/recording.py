@@ -134,6 +134,26 @@ class RecordingDecoder:
         """The windows that are to be decoded at first."""
         return [self._request(n, fallback=True) for n in range(len(self.records))]
 
+    def skip(self, n_kept: int = 0) -> None:
+        """Decode no windows but the first ones."""
+        for record in self.records[n_kept:]:
+            record.done = True
+
+    def language_requests(self) -> list[DecodeRequest]:
+        """The first window, for its language alone; no other is decoded."""
+        self.skip(1)
+        self.group.options = replace(self.group.options, max_tokens=1)
+        return [self._request(0, fallback=False)] if self.records else []
+
+    def on_language(self, result: DecodeResult | MultilingualWindow) -> None:
+        """Take in the language of a window of `language_requests`; of two, the first."""
+        self.skip()
+        index = result.request.index
+        language = (
+            result.language if isinstance(result, DecodeResult) else self.group.languages[index]
+        )
+        self._language_s[language] = result.request.duration_s
+
     def on_result(self, result: DecodeResult | MultilingualWindow) -> list[DecodeRequest]:
         """Take in what became of a window; windows that are to be decoded because of it."""
         record = self.records[result.request.index]

@@ -34,6 +34,10 @@ class LanguagePrior:
         for code, probability in probabilities.items():
             self.weights[code] = self.weights.get(code, 0.0) + probability * n_samples
 
+    def share(self, code: str) -> float:
+        """How probable a language is, in all that was counted; 1 where nothing was."""
+        return self.weights.get(code, 0.0) / total if (total := sum(self.weights.values())) else 1.0
+
     @property
     def majority_language(self) -> str:
         return max(self.weights, key=self.weights.__getitem__, default="en")

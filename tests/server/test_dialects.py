@@ -46,7 +46,8 @@ def test_a29_bazarr_sends_samples_without_a_header(url: str) -> None:
         files={"audio_file": samples[: 2 * 16_000 * 4]},
         timeout=120,
     ).json()
-    assert found == {"detected_language": "english", "language_code": "en", "confidence": 1.0}
+    assert 0.5 < found.pop("confidence") <= 1
+    assert found == {"detected_language": "english", "language_code": "en"}
     assert np.abs(waveform).max() > 0.1
 
 

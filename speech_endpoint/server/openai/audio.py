@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -78,7 +79,8 @@ class Diarization:
             fields = [*form.fields, ("response_format", "diarized_json")]
             options = read_options(fields, self.desk.settings)
             record_of(scope).format = response_format
-            transcript = await self.desk.transcript(request, speech_request(form, options))
+            speech = replace(speech_request(form, options), wants="speakers")
+            transcript = await self.desk.transcript(request, speech)
             named = openai.with_letters(transcript) if options.letters else transcript
             if response_format == "rttm":
                 text = rttm(sorted(named.speaker_turns, key=lambda turn: turn.start))
@@ -97,7 +99,9 @@ def speech_request(form: Form, options: AudioOptions) -> Request:
     """
     if form.file is None:
         raise InvalidRequest("parameters.file", "missing", "missing; send the audio file in it")
-    return Request(form.file, options.config, (*form.warnings, *options.warnings))
+    warnings = (*form.warnings, *options.warnings)
+    outline = "waveform" in options.include
+    return Request(form.file, options.config, warnings, outline=outline)
 
 
 def audio_response(transcript: Transcript, options: AudioOptions) -> Response:
