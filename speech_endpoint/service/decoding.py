@@ -17,13 +17,17 @@ from speech_endpoint.service.handle import Handle
 # Two at least: a long file must not hold up the short ones behind it.
 MIN_THREADS = 2
 CORES_PER_THREAD = 4
+# A file of no more bytes is short: half a minute of samples, or minutes of compressed speech.
+SHORT_BYTES = 2**20
+# Long files leave this part of the memory, and one thread, to short ones.
+RESERVED = 1 / 4
 
 OnDecoded = Callable[[Handle, DecodedAudio, float], None]
 OnFailed = Callable[[Handle, Exception], None]
 
 
 class DecodingStage:
-    """Decodes the files of jobs, first come, first served."""
+    """Decodes the files of jobs, first come, first served; short ones pass long ones that wait."""
 
     def __init__(
         self,
@@ -63,6 +67,12 @@ class DecodingStage:
                 self._waiting.remove(handle)
         self._start_next()
 
+    @property
+    def held_bytes(self) -> int:
+        """Of decoded audio."""
+        with self._lock:
+            return sum(self._held_bytes.values())
+
     def close(self) -> None:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -73,15 +83,22 @@ class DecodingStage:
 
     def _next(self) -> Handle | None:
         with self._lock:
-            held = self._held_bytes.values()
-            n_in_work = sum(size == 0 for size in held)
-            if not self._waiting or n_in_work >= self._n_threads:
-                return None
-            if held and sum(held) >= self._memory_bytes:
-                return None
-            handle = self._waiting.popleft()
-            self._held_bytes[handle] = 0
+            handle = next(filter(self._has_room, self._waiting), None)
+            if handle is not None:
+                self._waiting.remove(handle)
+                self._held_bytes[handle] = 0
             return handle
+
+    def _has_room(self, handle: Handle) -> bool:
+        in_work = [other for other, size in self._held_bytes.items() if size == 0]
+        if len(in_work) >= self._n_threads:
+            return False
+        held = sum(self._held_bytes.values())
+        if _is_short(handle):
+            return not held or held < self._memory_bytes
+        n_long = sum(not _is_short(other) for other in in_work)
+        is_thread_left = n_long < self._n_threads - 1
+        return is_thread_left and (not held or held < self._memory_bytes * (1 - RESERVED))
 
     def _decode(self, handle: Handle) -> None:
         if handle.is_over:
@@ -98,3 +115,7 @@ class DecodingStage:
             self.release(handle)
             self._on_failed(handle, error)
         self._start_next()
+
+
+def _is_short(handle: Handle) -> bool:
+    return len(handle.request.inputs) <= SHORT_BYTES
