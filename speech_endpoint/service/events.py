@@ -87,6 +87,23 @@ class Job(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class EngineTotals:
+    """What the engine has done since it began, for all callers; counts never fall."""
+
+    windows: int = 0
+    steps: int = 0
+    row_steps: int = 0
+    """Steps times the windows in them."""
+    tokens: int = 0
+    draft_tokens: int = 0
+    """Compared with the model's own."""
+    draft_tokens_accepted: int = 0
+    window_retries: int = 0
+    """At a higher temperature."""
+    encoder_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceStatus:
     """A snapshot for probes and metrics; taking it never waits for the engine."""
 
@@ -104,6 +121,9 @@ class ServiceStatus:
     batch_rows: int
     """Windows that are being decoded."""
     batch_slots: int
+    audio_bytes: int = 0
+    """Of decoded audio, which is held."""
+    totals: EngineTotals = EngineTotals()
 
 
 class Service(Protocol):

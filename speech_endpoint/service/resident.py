@@ -17,6 +17,7 @@ from speech_endpoint.pipeline import Request, SpeechPipeline
 from speech_endpoint.service.backlog import Backlog, ServiceLimits
 from speech_endpoint.service.decoding import DecodingStage
 from speech_endpoint.service.events import (
+    EngineTotals,
     Failed,
     Progress,
     ServiceStatus,
@@ -27,6 +28,7 @@ from speech_endpoint.service.handle import Handle
 from speech_endpoint.service.scheduler import EngineBroken, Scheduler
 from speech_endpoint.service.warm_up import warm_up
 from speech_endpoint.service.work import Work
+from speech_endpoint.whisper.batching.engine import Engine
 
 LOADING_RETRY_S = 5.0
 DRAINING_RETRY_S = 10.0
@@ -118,6 +120,8 @@ class ResidentService:
             estimated_wait_s=self._backlog.wait_s(),
             batch_rows=engine.n_decoding if engine else 0,
             batch_slots=engine.n_slots if engine else self.limits.max_slots,
+            audio_bytes=self._decoding.held_bytes if self._decoding else 0,
+            totals=_totals(engine) if engine else EngineTotals(),
         )
 
     async def drain(self, deadline_s: float) -> None:
@@ -231,3 +235,17 @@ class ResidentService:
             self._scheduler.cancel(work)
         self._decoding.release(handle)
         self._handles.discard(handle)
+
+
+def _totals(engine: Engine) -> EngineTotals:
+    totals = engine.totals
+    return EngineTotals(
+        windows=engine.n_windows,
+        steps=totals.steps,
+        row_steps=totals.row_steps,
+        tokens=totals.tokens,
+        draft_tokens=totals.proposed,
+        draft_tokens_accepted=totals.accepted,
+        window_retries=totals.fallbacks,
+        encoder_s=totals.encoder_s,
+    )

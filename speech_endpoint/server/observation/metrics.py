@@ -12,7 +12,8 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from speech_endpoint import __version__
@@ -55,8 +56,6 @@ class Metrics:
         self._audio = self._counter("asr_audio_seconds", "Audio served.", "task")
         self._speech = self._counter("asr_speech_seconds", "Speech in it.", "task")
         self._stages = self._counter("asr_stage_seconds", "Time that stages took.", "stage")
-        self._tokens = self._counter("asr_tokens", "Tokens written.")
-        self._retries = self._counter("asr_window_retries", "Windows decoded again.")
         self._uploaded = self._counter("asr_upload_bytes", "Bytes of bodies.")
         self._duration = self._histogram("asr_request_duration_seconds", "From first to last byte.")
         self._queue = self._histogram("asr_queue_wait_seconds", "Waiting for others.")
@@ -86,8 +85,6 @@ class Metrics:
         if record.transcript is not None:
             self._audio.labels(record.task).inc(record.transcript["audio_s"])
             self._speech.labels(record.task).inc(record.transcript["speech_s"])
-            self._tokens.inc(record.transcript.get("tokens", 0))
-            self._retries.inc(record.transcript.get("fallbacks", 0))
         for name, stage in STAGES.items():
             self._stages.labels(stage).inc(max(0.0, record.stages_s.get(name, 0.0)))
 
@@ -111,7 +108,7 @@ class _ServiceCollector(Collector):
             "device": settings.device,
         }
 
-    def collect(self) -> Iterator[GaugeMetricFamily | InfoMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         status = self.service.status()
         gauges = {
             "asr_requests_running": ("Requests at work.", status.jobs_running),
@@ -121,6 +118,7 @@ class _ServiceCollector(Collector):
             "asr_batch_rows": ("Windows in the batch.", status.batch_rows),
             "asr_batch_slots": ("Windows that it can hold.", status.batch_slots),
             "asr_upload_buffer_bytes": ("Bodies in memory.", self.upload_bytes()),
+            "asr_audio_buffer_bytes": ("Decoded audio in memory.", status.audio_bytes),
             "asr_engine_heartbeat_age_seconds": (
                 "Since the engine was last seen at work.",
                 status.heartbeat_age_s,
@@ -129,4 +127,16 @@ class _ServiceCollector(Collector):
         }
         for name, (what, value) in gauges.items():
             yield GaugeMetricFamily(name, what, value=value)
+        totals = status.totals
+        counters = {
+            "asr_windows": ("Windows decoded.", totals.windows),
+            "asr_decoder_steps": ("Steps of the batch.", totals.steps),
+            "asr_row_steps": ("Steps times the windows in them.", totals.row_steps),
+            "asr_tokens": ("Tokens written, for whoever hung up as well.", totals.tokens),
+            "asr_draft_tokens": ("Draft tokens compared.", totals.draft_tokens),
+            "asr_draft_tokens_accepted": ("Of them, right.", totals.draft_tokens_accepted),
+            "asr_window_retries": ("Windows decoded again.", totals.window_retries),
+        }
+        for name, (what, value) in counters.items():
+            yield CounterMetricFamily(name, what, value=value)
         yield InfoMetricFamily("asr_model", "What is loaded.", value=self.models)

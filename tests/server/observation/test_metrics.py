@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -12,13 +13,15 @@ from served import ScriptedService, Served
 
 from speech_endpoint.server.app import create_app
 from speech_endpoint.server.settings import ServerSettings
-from speech_endpoint.service.events import Overloaded
+from speech_endpoint.service.events import EngineTotals, Overloaded
 
 pytestmark = pytest.mark.pure
 
 ROUTE = "/v1/audio/transcriptions"
 UNITS = ("_seconds", "_bytes", "_total", "_info", "_rows", "_slots")
 PLAIN = {"asr_requests", "asr_rejected", "asr_cancelled", "asr_tokens", "asr_window_retries",
+         "asr_windows", "asr_decoder_steps", "asr_row_steps", "asr_draft_tokens",
+         "asr_draft_tokens_accepted",
          "asr_requests_running", "asr_requests_waiting", "asr_ready", "asr_model"}  # fmt: skip
 
 
@@ -34,6 +37,8 @@ def samples(url: str) -> dict[tuple, float]:
 
 def test_s28_what_was_served_and_refused_is_counted() -> None:
     service = ScriptedService(*EVENTS)
+    totals = EngineTotals(windows=3, steps=5, row_steps=7, tokens=8, draft_tokens_accepted=2)
+    service.current = replace(service.current, totals=totals, audio_bytes=64_000)
     settings = ServerSettings(asr_model="a/b", diarization_model="c/d")
     with Served(create_app(service, settings)) as server:
         for fields in ({}, {"stream": "true"}, {"response_format": "xml"}):
@@ -48,7 +53,10 @@ def test_s28_what_was_served_and_refused_is_counted() -> None:
     assert counted["asr_rejected_total", "queue_full"] == 1
     assert counted["asr_rejected_total", "invalid"] == 2
     assert counted["asr_audio_seconds_total", "transcribe"] == 8
-    assert counted["asr_tokens_total",] == 8
+    assert counted["asr_tokens_total",] == 8 and counted["asr_windows_total",] == 3
+    assert counted["asr_decoder_steps_total",] == 5 and counted["asr_row_steps_total",] == 7
+    assert counted["asr_draft_tokens_accepted_total",] == 2
+    assert counted["asr_audio_buffer_bytes",] == 64_000
     assert counted["asr_stage_seconds_total", "decode_audio"] == pytest.approx(0.2)
     assert counted["asr_request_duration_seconds_count", ROUTE] == 2
     assert counted["asr_time_to_first_text_seconds_count", ROUTE] == 2
