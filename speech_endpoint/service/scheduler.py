@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 from speech_endpoint.errors import OutOfMemory
 from speech_endpoint.pipeline import SpeechPipeline
 from speech_endpoint.service.backlog import Backlog
+from speech_endpoint.service.share import Share
+from speech_endpoint.service.warm_up import decode_harmless
 from speech_endpoint.service.work import Work
 from speech_endpoint.units import Units
 from speech_endpoint.whisper.batching.engine import Engine
@@ -23,10 +25,11 @@ from speech_endpoint.whisper.batching.sequence import (
     MultilingualWindow,
 )
 
-# While windows are decoded, diarization gets so much of the thread's time.
+# While windows are decoded, diarization gets so much of the thread's time, and looking for speech
+# in the rest of long recordings; the first minutes of each are looked through when it comes.
 DIARIZATION_SHARE = 0.3
-# It may be so far behind its share, and not further: what it did not need, it cannot save up.
-MAX_CREDIT_S = 1.0
+VOICE_ACTIVITY_SHARE = 0.2
+# After so many in a row the engine is tried with a window that is known to be harmless.
 MAX_FAILED_STEPS = 3
 # While windows are decoded, encoding those of long files gets so much: their first text comes
 # sooner, and nobody's next token waits for the encoding of many windows of others.
@@ -55,7 +58,7 @@ def _next(units: Units[Result]) -> Unit[Result]:
 
 
 class EngineBroken(RuntimeError):
-    """Step after step fails: the process is of no use any more."""
+    """No step succeeds: the process is of no use any more."""
 
 
 def _without(
@@ -91,10 +94,13 @@ class Scheduler:
             long_share=LONG_SHARE,
         )
         self._works: dict[Caller, Work] = {}
+        self._coming: deque[tuple[Work, Units[list[DecodeRequest]]]] = deque()
+        """Jobs that no unit of has been done."""
         self._opening: deque[tuple[Work, Units[list[DecodeRequest]]]] = deque()
+        """Jobs in whose recordings speech is looked for."""
         self._diarizing: deque[tuple[Work, Units[None]]] = deque()
-        self._credit_s = 0.0
-        """What diarization may take now."""
+        self._voice_activity = Share(VOICE_ACTIVITY_SHARE)
+        self._diarization = Share(DIARIZATION_SHARE)
         self._done_s = 0.0
         """Audio that this turn has done."""
         self._n_failed_steps = 0
@@ -102,18 +108,19 @@ class Scheduler:
     @property
     def busy(self) -> bool:
         """Whether there is anything to do."""
-        return bool(self._opening or self._diarizing or self.engine.busy)
+        return bool(self._coming or self._opening or self._diarizing or self.engine.busy)
 
     def add(self, work: Work) -> None:
         """Take on a job."""
         self._works[work.caller] = work
-        self._opening.append((work, work.open()))
+        self._coming.append((work, work.open()))
 
     def cancel(self, work: Work) -> None:
         """Give up a job and free what it holds; one that is over, or unknown, is no mistake."""
         if self._works.pop(work.caller, None) is None:
             return
         self.engine.cancel(work.caller)
+        self._coming = _without(work, self._coming)
         self._opening = _without(work, self._opening)
         self._diarizing = _without(work, self._diarizing)
         self.backlog.remove(work.handle)
@@ -126,18 +133,22 @@ class Scheduler:
             EngineBroken: nothing can be decoded any more.
         """
         started = time.perf_counter()
-        if self._opening:
-            self._open_one()
+        if self._coming:
+            self._open_one(self._coming)
+        elif self._opening and (self._voice_activity.is_due or not self.engine.busy):
+            self._open_one(self._opening)
         if self.engine.busy:
             self._step()
-        if self._diarizing and (self._credit_s > 0 or not self.engine.busy):
+        if self._diarizing and (self._diarization.is_due or not self.engine.busy):
             self._diarize_one()
         self.backlog.measure(self._done_s, time.perf_counter() - started)
         self._done_s = 0.0
 
-    def _open_one(self) -> None:
-        work, units = self._opening.popleft()
+    def _open_one(self, waiting: deque[tuple[Work, Units[list[DecodeRequest]]]]) -> None:
+        work, units = waiting.popleft()
+        started = time.perf_counter()
         unit = self._guarded(work, lambda: _next(units))
+        self._voice_activity.spend(time.perf_counter() - started)
         if unit is None:
             return
         if not unit.is_last:
@@ -156,7 +167,7 @@ class Scheduler:
         unit = self._guarded(work, lambda: _next(units))
         elapsed_s = time.perf_counter() - started
         work.diarization_s += elapsed_s
-        self._credit_s -= elapsed_s
+        self._diarization.spend(elapsed_s)
         if unit is not None and not unit.is_last:
             self._diarizing.append((work, units))
         else:
@@ -171,20 +182,30 @@ class Scheduler:
             self._fail([work for work in self._works.values() if work.is_being_written], error)
             return
         except Exception as error:
-            self._n_failed_steps += 1
-            callers = self.engine.abandon()
-            logger.exception("a decoding step failed; %d requests fail with it", len(callers))
-            self._fail([self._works[caller] for caller in callers], error)
-            if self._n_failed_steps >= MAX_FAILED_STEPS:
-                raise EngineBroken(
-                    f"{self._n_failed_steps} decoding steps in a row failed"
-                ) from error
+            self._on_failed_step(self.engine.abandon(), error)
             return
         self._n_failed_steps = 0
         elapsed_s = time.perf_counter() - started
-        earned_s = elapsed_s * DIARIZATION_SHARE / (1 - DIARIZATION_SHARE)
-        self._credit_s = min(MAX_CREDIT_S, self._credit_s + earned_s)
+        for share in (self._voice_activity, self._diarization):
+            share.earn(elapsed_s)
         self._hand_out(results)
+
+    def _on_failed_step(self, callers: set[Caller], error: Exception) -> None:
+        """Fail those whose windows were in it. A window that no step bears is its caller's
+        misfortune, however many such callers come in a row: the engine is given up when it cannot
+        decode what it decoded when it began."""
+        logger.error(
+            "a decoding step failed; %d requests fail with it", len(callers), exc_info=error
+        )
+        self._fail([self._works[caller] for caller in callers], error)
+        self._n_failed_steps += 1
+        if self._n_failed_steps < MAX_FAILED_STEPS:
+            return
+        self._n_failed_steps = 0
+        try:
+            decode_harmless(self.pipeline)
+        except Exception:
+            raise EngineBroken("not even a harmless window can be decoded") from error
 
     def _hand_out(self, results: list[DecodeResult | MultilingualWindow]) -> None:
         by_work: dict[Caller, list[DecodeResult | MultilingualWindow]] = {}
