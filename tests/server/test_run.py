@@ -7,7 +7,6 @@ import dataclasses
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 from paths import REPOSITORY
+from process import HERE, ROUTE, Process, until_ready
 from scripted import TEXT
 from served import ScriptedService, Served
 
@@ -25,66 +25,30 @@ from speech_endpoint.server.settings import ServerSettings
 
 pytestmark = pytest.mark.pure
 
-HERE = Path(__file__).parent
 SCRIPT = HERE / "serve_script.py"
-ROUTE = "/v1/audio/transcriptions"
 
 
-class Process:
+class ScriptedProcess(Process):
     """A server whose loading and work take as long as a test says."""
 
     def __init__(self, directory: Path, **environment: str) -> None:
         self.directory = directory
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)],
-            env=os.environ
-            | {"PORT": str(port), "SCRIPT_DIRECTORY": str(directory), "DRAIN_DELAY_S": "0.2"}
-            | {"PYTHONPATH": os.pathsep.join(map(str, (REPOSITORY, REPOSITORY / "tests", HERE)))}
-            | environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self.lines: list[str] = []
-        self.listening = threading.Event()
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(line)
-            if "running on" in line:
-                self.listening.set()
+        super().__init__(str(SCRIPT), SCRIPT_DIRECTORY=str(directory), **environment)
 
     def let(self, what: str) -> None:
         (self.directory / what).touch()
 
-    def wait(self) -> int:
-        code = self.process.wait(30)
-        self.reader.join(30)
-        return code
-
 
 @pytest.fixture
-def process(tmp_path: Path) -> Iterator[Process]:
-    process = Process(tmp_path)
+def process(tmp_path: Path) -> Iterator[ScriptedProcess]:
+    process = ScriptedProcess(tmp_path)
     assert process.listening.wait(60), process.lines
     yield process
     process.process.kill()
 
 
-def until_ready(process: Process) -> None:
-    with httpx.Client() as client:
-        while client.get(process.url + "/ready").status_code != 200:
-            pass
-
-
 def test_s14_s16_a_server_says_that_it_loads_and_ends_when_its_answers_are_given(
-    process: Process,
+    process: ScriptedProcess,
 ) -> None:
     with httpx.Client(timeout=30) as client:
         assert client.get(process.url + "/health").status_code == 200
@@ -122,7 +86,7 @@ def test_s14_s16_a_server_says_that_it_loads_and_ends_when_its_answers_are_given
     assert not any(TEXT.split()[0] in line for line in process.lines)
 
 
-def test_s16_a_second_signal_ends_it_at_once(process: Process) -> None:
+def test_s16_a_second_signal_ends_it_at_once(process: ScriptedProcess) -> None:
     process.let("loaded")
     until_ready(process)
     caller = threading.Thread(target=lambda: hang_on(process.url))
@@ -145,7 +109,7 @@ def hang_on(url: str) -> None:
 
 
 def test_s14_what_cannot_be_loaded_ends_the_process_with_a_sentence(tmp_path: Path) -> None:
-    process = Process(tmp_path, SCRIPT_FAILS="1")
+    process = ScriptedProcess(tmp_path, SCRIPT_FAILS="1")
     process.let("loaded")
     assert process.wait() == 1
     assert any("cannot start" in line for line in process.lines)
