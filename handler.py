@@ -12,7 +12,8 @@ from typing import Any
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.errors import InvalidRequest, OutOfMemory
 from speech_endpoint.output.response import to_json
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.request_log import RequestLog
 
 

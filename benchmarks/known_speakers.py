@@ -35,7 +35,8 @@ from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.identification import UnusableClip, embed_voice
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn, Waveform
 from speech_endpoint.units import finish
 from speech_endpoint.voices.matching import MIN_MARGIN, default_threshold

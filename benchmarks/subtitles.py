@@ -26,7 +26,7 @@ from speech_endpoint.config import InferenceConfig
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.display_text import columns, is_full_width
 from speech_endpoint.output.formats import render
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.transcript import Segment, Transcript, Word
 
 MAX_LINES = 2

@@ -114,7 +114,7 @@ class OurEndpoint:
         self.drafting, self.told_speakers = drafting, told_speakers
 
     def __call__(self, clip: Clip) -> Hypothesis:
-        from speech_endpoint.pipeline import Request
+        from speech_endpoint.reception import Request
 
         speakers = {turn.speaker for turn in clip.turns} if self.told_speakers else set()
         config = InferenceConfig(assisted=self.drafting, num_speakers=len(speakers) or None)

@@ -11,7 +11,8 @@ import numpy as np
 from paths import AUSTEN, KENNEDY, PHONE_CALL
 
 from speech_endpoint.audio.decoding.decode import decode_audio
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.service.backlog import Backlog, ServiceLimits
 from speech_endpoint.service.events import Done, Event, Failed
 from speech_endpoint.service.scheduler import Scheduler

@@ -13,7 +13,8 @@ from speech_endpoint.config import ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.diarization.whole import smaller_batches
 from speech_endpoint.errors import OutOfMemory
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.transcript import Diarization, Waveform
 
 FAILURES = [ValueError("no voice"), IndexError(), torch.OutOfMemoryError("CUDA out of memory")]

@@ -12,7 +12,8 @@ from paths import PHONE_CALL
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.transcript import Segment, Transcript
 
 

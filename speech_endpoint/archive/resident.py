@@ -12,7 +12,7 @@ from speech_endpoint.archive.recognisers import EngineFailed
 from speech_endpoint.archive.tables import Failure, Outcome
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.errors import InvalidRequest, ModelUnavailable
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.service.backlog import ServiceLimits
 from speech_endpoint.service.events import Done, Failed, Unavailable
 from speech_endpoint.service.resident import ResidentService

@@ -17,7 +17,7 @@ from speech_endpoint.parameters import InferenceConfig
 from speech_endpoint.transcript import Transcript
 
 if TYPE_CHECKING:
-    from speech_endpoint.pipeline import Request
+    from speech_endpoint.reception import Request
 
 
 class LocalRecogniser:
@@ -60,7 +60,7 @@ class LocalRecogniser:
         self, audio: bytes, parameters: Mapping[str, Any], on_advance: OnAdvance = ignore
     ) -> Transcript:
         """As `Recogniser.transcribe`."""
-        from speech_endpoint.pipeline import Request
+        from speech_endpoint.reception import Request
 
         config, warnings = InferenceConfig.from_parameters(dict(parameters))
         request = Request(audio, config, tuple(warnings))

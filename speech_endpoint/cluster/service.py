@@ -18,7 +18,7 @@ from speech_endpoint.audio.vad import SileroVAD
 from speech_endpoint.cluster.dispatch import RemoteDiarizer, WindowDispatcher
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.errors import OutOfMemory
-from speech_endpoint.pipeline import Reception, Request
+from speech_endpoint.reception import Reception, Request
 from speech_endpoint.service.backlog import Backlog, ServiceLimits
 from speech_endpoint.service.decoding import DecodingStage
 from speech_endpoint.service.events import Failed, Progress, ServiceStatus, Stage, Unavailable

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from speech_endpoint.server.access import Access
 from speech_endpoint.server.dialects import DetectLanguage, WhisperCpp, WhisperWebservice
+from speech_endpoint.server.endpoint.host import Predict
 from speech_endpoint.server.errors import ApiError
-from speech_endpoint.server.host import Predict
 from speech_endpoint.server.middleware import Guard, Observed
 from speech_endpoint.server.observation.metrics import Metrics
 from speech_endpoint.server.openai.audio import Diarization, Transcriptions

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request as HttpRequest
 from starlette.types import Receive
 
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.server.errors import CallerGone
 from speech_endpoint.server.observation.metrics import Metrics
 from speech_endpoint.server.observation.record import RequestRecord, record_of

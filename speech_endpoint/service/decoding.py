@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
-from speech_endpoint.pipeline import Reception
+from speech_endpoint.reception import Reception
 from speech_endpoint.service.handle import Handle
 
 # Two at least: a long file must not hold up the short ones behind it.

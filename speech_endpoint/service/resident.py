@@ -13,7 +13,8 @@ from collections.abc import Callable
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.errors import InvalidSettings, ModelUnavailable
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.service.backlog import Backlog, ServiceLimits
 from speech_endpoint.service.decoding import DecodingStage
 from speech_endpoint.service.events import (

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.audio.peaks import peaks
-from speech_endpoint.pipeline import Reception, to_transcript
+from speech_endpoint.pipeline import to_transcript
+from speech_endpoint.reception import Reception
 from speech_endpoint.service.events import Done, Failed, Progress, Segments
 from speech_endpoint.service.handle import Handle
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Segment

@@ -18,7 +18,8 @@ from two_nodes import TwoNodes
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.output.openai import to_diarized_json
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 
 N_CALLERS = 6
 PATIENCE_S = 5

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from threaded_server import ThreadedServer
 
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.service.events import Event, Failed, ServiceStatus
 
 READY = ServiceStatus(

@@ -15,7 +15,7 @@ from served import ScriptedService, Served, failing
 
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.output.response import to_json
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.server.app import create_app
 from speech_endpoint.server.settings import ServerSettings
 from speech_endpoint.service.events import Done, Failed, Overloaded, Progress

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from speech_endpoint.parameters import InferenceConfig
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.service.events import Done, Event, Failed, Progress
 from speech_endpoint.service.handle import Handle
 from speech_endpoint.transcript import Transcript

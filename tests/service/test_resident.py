@@ -11,7 +11,8 @@ from paths import AUSTEN, REPOSITORY
 
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.pipeline import Request, SpeechPipeline
+from speech_endpoint.pipeline import SpeechPipeline
+from speech_endpoint.reception import Request
 from speech_endpoint.service.backlog import ServiceLimits
 from speech_endpoint.service.events import Done, Event, Failed, Job, Overloaded, Unavailable
 from speech_endpoint.service.resident import ResidentService

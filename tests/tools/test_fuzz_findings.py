@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from speech_endpoint.errors import InvalidRequest
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from tools.fuzz import target
 from tools.fuzz.bait import FILE_NAME, Canary, canary
 from tools.fuzz.requests import VALUES, nested

@@ -12,7 +12,7 @@ import click
 from tqdm import tqdm
 
 from speech_endpoint.cli.exit_codes import ExitCode
-from speech_endpoint.cli.request_options import given_parameters, request_options
+from speech_endpoint.cli.options.request import given_parameters, request_options
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable
 from speech_endpoint.parameters import InferenceConfig

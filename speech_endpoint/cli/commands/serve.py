@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from speech_endpoint.cli.exit_codes import ExitCode, failed
-from speech_endpoint.cli.field_options import Command, field_option, given
+from speech_endpoint.cli.options.fields import Command, field_option, given
 from speech_endpoint.errors import InvalidSettings
 from speech_endpoint.server.settings import ServerSettings
 

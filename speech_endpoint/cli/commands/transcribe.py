@@ -15,6 +15,7 @@ import click
 from speech_endpoint.cli.batch import Batch, rendered, transcribe_one
 from speech_endpoint.cli.exit_codes import ExitCode, exit_code_of, failed
 from speech_endpoint.cli.inputs import STDIN, Source, find_sources
+from speech_endpoint.cli.options.request import given_parameters, request_options
 from speech_endpoint.cli.outputs import (
     FORMATS,
     Output,
@@ -26,7 +27,6 @@ from speech_endpoint.cli.outputs import (
 from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet, printable
 from speech_endpoint.cli.recognisers import GivenUp, RecogniserError
 from speech_endpoint.cli.remote.connect import Place
-from speech_endpoint.cli.request_options import given_parameters, request_options
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
 

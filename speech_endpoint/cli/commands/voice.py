@@ -41,7 +41,8 @@ def voice(file: Path, start: float, end: float | None, endpoint: str | None) -> 
 def _made_here(audio: bytes, start: float, end: float | None) -> str:
     # Only here: the command's help, and work at an endpoint, need no PyTorch.
     from speech_endpoint.config import InferenceConfig, ModelSettings
-    from speech_endpoint.pipeline import Request, SpeechPipeline
+    from speech_endpoint.pipeline import SpeechPipeline
+    from speech_endpoint.reception import Request
     from speech_endpoint.recognition import Clip
 
     pipeline = SpeechPipeline(ModelSettings())

@@ -15,7 +15,7 @@ from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.output import openai
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render, rttm
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.server.observation.record import record_of
 from speech_endpoint.server.openai.extras import extras
 from speech_endpoint.server.openai.fields import AudioOptions, invalid, read_options

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from speech_endpoint.config import InferenceConfig
 from speech_endpoint.errors import InvalidRequest, quoted
 from speech_endpoint.output.openai_shapes import VoiceprintJson
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
 from speech_endpoint.recognition import Clip
 from speech_endpoint.server.uploads.form import Form
 from speech_endpoint.server.work import Desk

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from speech_endpoint.cli.field_options import Command, field_option, given
-from speech_endpoint.cli.known_speakers import known_option
+from speech_endpoint.cli.options.fields import Command, field_option, given
+from speech_endpoint.cli.options.known_speakers import known_option
 from speech_endpoint.parameters import InferenceConfig
 
 # Which formats are written is the command's own option.

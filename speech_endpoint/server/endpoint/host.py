@@ -13,9 +13,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from speech_endpoint.output.response import to_json
-from speech_endpoint.pipeline import Request
+from speech_endpoint.reception import Request
+from speech_endpoint.server.endpoint.stream import STREAM, stream_answer
 from speech_endpoint.server.errors import ApiError
-from speech_endpoint.server.host_stream import STREAM, stream_answer
 from speech_endpoint.server.observation.record import record_of
 from speech_endpoint.server.work import Desk
 

@@ -1,0 +1,1 @@
+"""Options of the command line that are parameters of a request."""
