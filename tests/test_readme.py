@@ -100,7 +100,7 @@ def test_the_turns_that_it_shows_are_those_of_the_telephone_call(handler) -> Non
     turns = re.findall(r"^ +([\d.]+) – +([\d.]+)  (\w+)  (.+(?:\n {30,}.+)*)", shown, re.M)
     assert len(turns) == 3
     for start, end, speaker, text in turns:
-        # Another processor's arithmetic may change a letter, or move a word by some frames.
+        # Another processor's arithmetic may change a letter or a point, or move a word.
         turn = max(answer["speakers"], key=lambda each: _likeness(each["text"], text))
         assert _likeness(turn["text"], text) > 0.9, listing(answer["speakers"])
         assert turn["speaker"] == speaker
@@ -109,7 +109,8 @@ def test_the_turns_that_it_shows_are_those_of_the_telephone_call(handler) -> Non
 
 
 def _likeness(text: str, other: str) -> float:
-    return SequenceMatcher(None, text.split(), other.split()).ratio()
+    words, others = (re.findall(r"\w+", each.lower()) for each in (text, other))
+    return SequenceMatcher(None, words, others).ratio()
 
 
 def _check_keys(shown: str, answer: dict[str, Any]) -> None:
