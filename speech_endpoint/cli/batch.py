@@ -60,12 +60,17 @@ class Batch:
 
     def _serve(self, task: Task) -> float:
         """Transcribe one; its duration, for the transcripts of all would fill the memory."""
-        self.folder.reserve(task.outputs)
         try:
+            self.folder.reserve(task.outputs)
             on_advance = partial(self.progress.advance, task.source.name)
             transcript = self.recogniser.transcribe(task.source.read(), self.parameters, on_advance)
             texts = {each: rendered(transcript, each.format, self.config) for each in task.outputs}
             self.folder.write(texts)
+        except (EndpointUnreachable, OSError) as error:
+            if isinstance(error, EndpointUnreachable) or _is_disk_full(error):
+                # The others will fare no better. Here, for this thread would begin the next one.
+                self.recogniser.close()
+            raise
         finally:
             self.folder.discard(task.outputs)
         for warning in transcript.warnings:
@@ -79,15 +84,12 @@ class Batch:
         except (InvalidRequest, RecogniserError, OutOfMemory, OSError) as error:
             failures[name] = error
             self.progress.failed(name, str(error))
-            if isinstance(error, EndpointUnreachable) or _is_disk_full(error):
-                # The others will fare no better.
-                self.recogniser.close()
         else:
             self.progress.done(name, duration_s)
 
 
-def _is_disk_full(error: Exception) -> bool:
-    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+def _is_disk_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 def transcribe_one(
