@@ -290,26 +290,3 @@ def test_s29_what_went_wrong_in_here_is_in_the_log_alone(caplog) -> None:
     assert "reason" not in answer.text
     logged = "\n".join(JsonFormatter().format(record) for record in caplog.records)
     assert "reason" in logged and answer.headers["x-request-id"] in logged
-
-
-def test_a13_any_name_of_a_model_is_served_unless_names_are_strict(url: str) -> None:
-    for model in ("whisper-1", "gpt-4o-transcribe-diarize", "nonsense", ""):
-        answer = post(url, model=model)
-        assert answer.status_code == 200 and answer.headers["x-model"] == "openai/whisper-base"
-    with served(ScriptedService(*EVENTS), model_names="strict") as server:
-        assert post(server.url, model="whisper-1").status_code == 200
-        assert post(server.url).status_code == 200
-        answer = post(server.url, model="nonsense")
-        assert (answer.status_code, error_of(answer)["code"]) == (404, "model_not_found")
-
-
-def test_models_are_listed_as_the_sdk_expects(url: str) -> None:
-    client = OpenAI(base_url=f"{url}/v1", api_key="x")
-    names = [model.id for model in client.models.list()]
-    assert names == ["openai/whisper-base", "whisper-1", "gpt-4o-transcribe-diarize"]
-    assert client.models.retrieve("openai/whisper-base").owned_by == "openai"
-
-
-def test_a17_limits_are_told(url: str) -> None:
-    limits = httpx.get(url + "/v1/limits").json()
-    assert limits["max_file_bytes"] == 512 * 2**20 and limits["max_audio_s"] == 14_400

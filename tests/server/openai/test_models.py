@@ -1,0 +1,64 @@
+"""Names of models, and what a server allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from openai import OpenAI
+from scripted import EVENTS, SECRET
+from served import ScriptedService, Served
+
+from speech_endpoint.server.app import create_app
+from speech_endpoint.server.settings import ServerSettings
+
+pytestmark = pytest.mark.pure
+
+MODELS = {"asr_model": "openai/whisper-base", "diarization_model": "a/b"}
+ROUTE = "/v1/audio/transcriptions"
+KEY = "sk-abcdefghij"
+
+
+def served(service: ScriptedService, **settings) -> Served:
+    return Served(create_app(service, ServerSettings(**MODELS, **settings), keep_alive_s=0.05))
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with served(ScriptedService(*EVENTS)) as server:
+        yield server.url
+
+
+def post(url: str, headers: dict | None = None, **fields) -> httpx.Response:
+    files = {"file": (f"{SECRET}.wav", b"RIFF")}
+    return httpx.post(url + ROUTE, files=files, data=fields, headers=headers, timeout=30)
+
+
+def error_of(answer: httpx.Response) -> dict:
+    (error,) = answer.json().values()
+    assert set(error) == {"message", "type", "param", "code"}
+    return error
+
+
+def test_a13_any_name_of_a_model_is_served_unless_names_are_strict(url: str) -> None:
+    for model in ("whisper-1", "gpt-4o-transcribe-diarize", "nonsense", ""):
+        answer = post(url, model=model)
+        assert answer.status_code == 200 and answer.headers["x-model"] == "openai/whisper-base"
+    with served(ScriptedService(*EVENTS), model_names="strict") as server:
+        assert post(server.url, model="whisper-1").status_code == 200
+        assert post(server.url).status_code == 200
+        answer = post(server.url, model="nonsense")
+        assert (answer.status_code, error_of(answer)["code"]) == (404, "model_not_found")
+
+
+def test_models_are_listed_as_the_sdk_expects(url: str) -> None:
+    client = OpenAI(base_url=f"{url}/v1", api_key="x")
+    names = [model.id for model in client.models.list()]
+    assert names == ["openai/whisper-base", "whisper-1", "gpt-4o-transcribe-diarize"]
+    assert client.models.retrieve("openai/whisper-base").owned_by == "openai"
+
+
+def test_a17_limits_are_told(url: str) -> None:
+    limits = httpx.get(url + "/v1/limits").json()
+    assert limits["max_file_bytes"] == 512 * 2**20 and limits["max_audio_s"] == 14_400
