@@ -87,7 +87,7 @@ def only(n: int) -> Condition:
 
 PLACES: list[tuple[str, Condition]] = [
     ("new_cache", only(3)),
-    ("_read_prompt", only(50)),
+    ("_read_initial", only(50)),
     ("stepping.py", only(700)),
     # At the second window that is done, when the first has left.
     ("alignment", only(9)),
