@@ -52,7 +52,7 @@ models: $(BUILT)
 
 # The newest transformers is in .venv; here are the default container's versions, over the same torch and pyannote.
 compat-test: $(BUILT) $(COMPAT_INSTALLED)
-	$(COMPAT_PYTHON) -m pytest -m core
+	OMP_NUM_THREADS=1 $(COMPAT_PYTHON) -m pytest -n 2 --dist loadfile -m core
 
 # docs/server.md has the routes and the settings, which the environment holds: make serve PORT=8001
 serve: $(INSTALLED) $(SERVER_INSTALLED)
