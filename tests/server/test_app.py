@@ -11,42 +11,25 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from openai import AuthenticationError, OpenAI, RateLimitError
+from openai_calls import ROUTE, error_of, post, served
 from scripted import EVENTS, SECRET, TEXT
-from served import ScriptedService, Served, failing
+from served import ScriptedService, failing
 
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, OutOfMemory
 from speech_endpoint.server.access import Keyring
-from speech_endpoint.server.app import create_app
 from speech_endpoint.server.observation.log import JsonFormatter, TextFormatter
 from speech_endpoint.server.settings import ServerSettings
 from speech_endpoint.service.events import DeadlineExceeded, Overloaded, Unavailable
 
 pytestmark = pytest.mark.pure
 
-MODELS = {"asr_model": "openai/whisper-base", "diarization_model": "a/b"}
-ROUTE = "/v1/audio/transcriptions"
 KEY = "sk-abcdefghij"
-
-
-def served(service: ScriptedService, **settings) -> Served:
-    return Served(create_app(service, ServerSettings(**MODELS, **settings), keep_alive_s=0.05))
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with served(ScriptedService(*EVENTS)) as server:
         yield server.url
-
-
-def post(url: str, headers: dict | None = None, **fields) -> httpx.Response:
-    files = {"file": (f"{SECRET}.wav", b"RIFF")}
-    return httpx.post(url + ROUTE, files=files, data=fields, headers=headers, timeout=30)
-
-
-def error_of(answer: httpx.Response) -> dict:
-    (error,) = answer.json().values()
-    assert set(error) == {"message", "type", "param", "code"}
-    return error
 
 
 @pytest.mark.parametrize(

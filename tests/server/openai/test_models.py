@@ -7,38 +7,17 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from openai import OpenAI
-from scripted import EVENTS, SECRET
-from served import ScriptedService, Served
-
-from speech_endpoint.server.app import create_app
-from speech_endpoint.server.settings import ServerSettings
+from openai_calls import error_of, post, served
+from scripted import EVENTS
+from served import ScriptedService
 
 pytestmark = pytest.mark.pure
-
-MODELS = {"asr_model": "openai/whisper-base", "diarization_model": "a/b"}
-ROUTE = "/v1/audio/transcriptions"
-KEY = "sk-abcdefghij"
-
-
-def served(service: ScriptedService, **settings) -> Served:
-    return Served(create_app(service, ServerSettings(**MODELS, **settings), keep_alive_s=0.05))
 
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with served(ScriptedService(*EVENTS)) as server:
         yield server.url
-
-
-def post(url: str, headers: dict | None = None, **fields) -> httpx.Response:
-    files = {"file": (f"{SECRET}.wav", b"RIFF")}
-    return httpx.post(url + ROUTE, files=files, data=fields, headers=headers, timeout=30)
-
-
-def error_of(answer: httpx.Response) -> dict:
-    (error,) = answer.json().values()
-    assert set(error) == {"message", "type", "param", "code"}
-    return error
 
 
 def test_a13_any_name_of_a_model_is_served_unless_names_are_strict(url: str) -> None:
