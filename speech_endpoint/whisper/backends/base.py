@@ -39,14 +39,14 @@ class Backend:
     encoder_batch_size = 4
     """Windows that the encoder takes at once, of those that are admitted together."""
     begun_together = 4
-    """Windows of several callers that are encoded, and read their prompts, between two steps."""
+    """Windows that are encoded, and read their prompts, between two steps."""
     feed_forward_frames = 1500
     """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30
     """Memory that slots leave free, for everything else that decoding takes."""
-    min_admission = 1
-    """Where more windows wait than have room, so many are awaited to be admitted together: one pass
-    of encoder and prompt takes about as long for all of them as for one."""
+    awaits_room = False
+    """Whether windows that wait are begun only when so many have room: one pass of encoder and
+    prompt takes about as long for all of them as for one."""
     records_steps = False
     """Whether a step is recorded when it is first needed, which takes longer than the step."""
     warms_up = False

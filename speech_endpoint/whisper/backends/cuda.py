@@ -59,7 +59,7 @@ MAX_HELD = 0.05
 class CudaBackend(Backend):
     """PyTorch's own kernels on a GPU, which works while the host goes on."""
 
-    min_admission = 4
+    awaits_room = True
     records_steps = True
     warms_up = True
 

@@ -63,7 +63,7 @@ class Engine:
         """
         self.model, self.draft, self.draft_policy = model, draft, draft_policy
         # Where windows are admitted together, encoding them takes less than a step.
-        self.long_share = None if model.backend.min_admission > 1 else long_share
+        self.long_share = None if model.backend.awaits_room else long_share
         self._long_debt_s = 0.0
         """What encoding for callers of many windows has had beyond its share."""
         self._begun = weakref.WeakSet[Caller]()
@@ -195,8 +195,10 @@ class Engine:
 
     def _is_worth_admitting(self, n_free: int) -> bool:
         """Whether windows are admitted now, or wait for more room."""
+        backend = self.model.backend
+        n_awaited = backend.begun_together if backend.awaits_room else 1
         return len(self._waiting) > 0 and n_free >= min(
-            self.model.backend.min_admission, self._n_slots, len(self._waiting)
+            n_awaited, self._n_slots, len(self._waiting)
         )
 
     def _admit(self, batch: Batch, requests: list[DecodeRequest]) -> None:
@@ -234,20 +236,16 @@ class Engine:
         return Batch(self.model, n_slots, self.draft, self.draft_policy, self.totals)
 
     def _next_requests(self, n_free: int) -> list[DecodeRequest]:
+        backend, is_paced = self.model.backend, self.long_share is not None
         only_short = self._long_debt_s > 0 and self._is_anybody_in_a_hurry()
-        if self.long_share is None:
-            requests = self._take(n_free)
-            n_at_once = 1 if self._suspects else min(n_free, self.model.backend.min_admission)
-            while requests and len(requests) < n_at_once:
-                if not (others := self._take(n_at_once - len(requests))):
-                    break
-                requests += others
-            return requests
-        requests = self._take(1, only_short=only_short)
-        n_at_once = 1 if self._suspects else self.model.backend.begun_together
-        n_at_once = min(n_free, n_at_once)
-        while requests and requests[-1].group.caller.is_short and len(requests) < n_at_once:
-            if not (others := self._take(1, only_short=True)):
+        are_joined = (is_paced or backend.awaits_room) and not self._suspects
+        n_at_once = min(n_free, backend.begun_together) if are_joined else 1
+        requests = self._take(1 if is_paced else n_free, only_short=only_short)
+        while requests and len(requests) < n_at_once:
+            if is_paced and not requests[-1].group.caller.is_short:
+                break
+            n_more = 1 if is_paced else n_at_once - len(requests)
+            if not (others := self._take(n_more, only_short=is_paced)):
                 break
             requests += others
         return requests
