@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -132,7 +133,12 @@ def test_ctrl_c_waits_for_no_answer_and_leaves_nothing_half_written(folder: Path
     with serving(Slow([])) as server:
         command = [sys.executable, "-m", "speech_endpoint.cli", "transcribe", str(folder)]
         process = subprocess.Popen(
-            [*command, "--endpoint", server.url], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True
+            [*command, "--endpoint", server.url],
+            cwd=REPOSITORY,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell's background jobs, and so these tests there, ignore it.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
         )
         asked.wait(60)
         process.send_signal(signal.SIGINT)
