@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from transformers import WhisperFeatureExtractor
 
 from speech_endpoint.whisper.batching.sequence import DecodeRequest, RequestGroup
-from speech_endpoint.whisper.model.features import LogMel
+from speech_endpoint.whisper.model.features import LogMel, sounding_frames
 
 pytestmark = [pytest.mark.pure, pytest.mark.core]
 
@@ -47,3 +49,11 @@ def test_a_recording_on_the_device_has_the_features_of_one_on_the_host() -> None
     on_host, on_device = (LogMel(80, held.device)([each.waveform()]) for each in requests)
     assert torch.equal(on_host, on_device)
     assert [each.duration_s for each in requests] == [29_900 / 16_000] * 2
+
+
+@given(n_samples=st.integers(0, 480_000), loudness=st.floats(1e-3, 1.0))
+def test_sound_ends_where_it_is_followed_by_zeros(n_samples: int, loudness: float) -> None:
+    waveform = np.random.default_rng(0).normal(0, loudness, n_samples).astype(np.float32)
+    n_frames = sounding_frames(LogMel(80, torch.device("cpu"))([waveform])[0])
+    # The spectrogram's frames, of 25 ms, reach over the end.
+    assert n_samples / 320 - 1 <= n_frames <= min(n_samples / 320 + 3, 1500)

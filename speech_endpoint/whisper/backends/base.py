@@ -40,6 +40,9 @@ class Backend:
     """Windows that the encoder takes at once, of those that are admitted together."""
     begun_together = 4
     """Windows that are encoded, and read their prompts, between two steps."""
+    reuses_silence = False
+    """Whether a window's silent end is not encoded but taken from a silent window: another number
+    here and there, and a fraction of the time for a short clip. Not where text is to be exact."""
     feed_forward_frames = 1500
     """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30

@@ -58,6 +58,7 @@ class CpuBackend(Backend):
         has_tiles = torch.cpu._is_amx_tile_supported()
         self.int8_layers = quantization == "int8" or (automatic and not has_tiles)
         self.packs_weights = self.dtype == torch.bfloat16 and torch.backends.mkldnn.is_available()
+        self.reuses_silence = self.packs_weights
         blockwise = self.packs_weights and not has_tiles
         self.int8_encoder = self.int8_layers and blockwise
         if self.int8_encoder:

@@ -47,3 +47,15 @@ class LogMel:
         log_mel = (self.filters @ power).clamp_(min=1e-10).log10_()
         floor = log_mel.amax(dim=(1, 2), keepdim=True) - 8.0
         return (torch.maximum(log_mel, floor) + 4.0) / 4.0
+
+
+def sounding_frames(log_mel: Tensor) -> int:
+    """How many of the encoder's frames there are up to the last one that holds any sound.
+
+    Args:
+        log_mel: a window's, (mels, 3000), of which `LogMel` makes the least of all 8 decades
+            below the loudest.
+    """
+    loudest = log_mel.amax(dim=0)
+    sounding = (loudest > log_mel.amin()).nonzero()
+    return 0 if len(sounding) == 0 else int(sounding[-1]) // 2 + 1
