@@ -56,8 +56,8 @@ def attribute(
 ) -> Attribution:
     """Give every word to a speaker of the diarization.
 
-    A word goes to whoever talks for most of it, by the exclusive turns; single words that slipped
-    across a change of speaker are then returned to their sentences.
+    A word goes to whoever talks for most of it, by the exclusive turns; words that slipped across a
+    change of speaker are then returned to their sentences.
 
     Args:
         segments: in order.
@@ -66,9 +66,10 @@ def attribute(
     """
     words = [word for segment in segments for word in segment.words]
     numbers = [n for n, segment in enumerate(segments) for _ in segment.words]
-    spoken = smooth_speakers(nearest_speakers(words, diarization.exclusive_turns))
+    exclusive_turns = diarization.exclusive_turns
+    spoken = smooth_speakers(nearest_speakers(words, exclusive_turns), exclusive_turns)
     placed = list(zip(numbers, spoken, strict=True))
-    return _named(segments, placed, diarization.turns, diarization.exclusive_turns, known or {})
+    return _named(segments, placed, diarization.turns, exclusive_turns, known or {})
 
 
 def attribute_channels(channels: Sequence[Sequence[Segment]]) -> Attribution:
@@ -127,18 +128,33 @@ def nearest_speakers(words: Sequence[Word], turns: Iterable[SpeakerTurn]) -> lis
     return [replace(word, speaker=_nearest(word, talking)) for word in words]
 
 
-def smooth_speakers(words: Sequence[Word]) -> list[Word]:
-    """Give a single word back to the speaker whose sentence it belongs to.
+def smooth_speakers(words: Sequence[Word], turns: Iterable[SpeakerTurn]) -> list[Word]:
+    """Give words back to the speaker whose sentence they belong to.
 
     Diarization and word times each err by a tenth of a second or two, so that the word at a change
     of speaker slips to the wrong side. It moves where the sentence says so and neither a pause nor
-    punctuation sets it off: "mhm," keeps its speaker.
+    punctuation sets it off: "mhm," keeps its speaker. Two words move where they begin a sentence
+    and the turn of the speaker who goes on with it begins within the second.
+
+    Args:
+        words: labelled, in order.
+        turns: the exclusive ones, by which they are.
     """
     smoothed = list(words)
     for n in range(1, len(words) - 1):
         speaker = _smoothed_speaker(smoothed[n - 1], words[n], words[n + 1])
         if speaker != words[n].speaker:
             smoothed[n] = replace(words[n], speaker=speaker)
+    talking = _coverage_by_speaker(turns)
+    for n in range(2, len(words) - 1):
+        before, first, second, after = smoothed[n - 2 : n + 2]
+        is_hand_over = before.speaker == first.speaker == second.speaker != after.speaker
+        if is_hand_over and _open_a_sentence(before, first, second, after):
+            own = talking.get(str(after.speaker))
+            if own is not None and own.covered_s(second.start, second.end) > EQUAL_S:
+                smoothed[n - 1 : n + 1] = (
+                    replace(word, speaker=after.speaker) for word in (first, second)
+                )
     return smoothed
 
 
@@ -176,6 +192,12 @@ def _smoothed_speaker(before: Word, word: Word, after: Word) -> str | None:
     if word.speaker == before.speaker and joined_after and before.ends_sentence_before(word):
         return after.speaker
     return word.speaker
+
+
+def _open_a_sentence(before: Word, first: Word, second: Word, after: Word) -> bool:
+    """Whether a sentence begins with `first` and goes on at least to `after` in one clause."""
+    is_one_clause = _same_clause(first, second) and _same_clause(second, after)
+    return is_one_clause and before.ends_sentence_before(first)
 
 
 def _same_clause(first: Word, second: Word) -> bool:

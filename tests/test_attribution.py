@@ -16,7 +16,6 @@ from speech_endpoint.attribution import (
     attribute,
     attribute_channels,
     nearest_speakers,
-    smooth_speakers,
 )
 from speech_endpoint.transcript import DecodingScores, Diarization, Segment, SpeakerTurn, Word
 
@@ -28,10 +27,6 @@ FIRST, SECOND, THIRD = "SPEAKER_00", "SPEAKER_01", "SPEAKER_02"
 
 def segment(*words: tuple[str, float, float], language: str = "en") -> Segment:
     return Segment(tuple(Word(*word) for word in words), language)
-
-
-def spoken(*words: tuple[str, float, float, str]) -> list[Word]:
-    return [Word(text, start, end, speaker=speaker) for text, start, end, speaker in words]
 
 
 def diarized(*turns: tuple[str, float, float]) -> Diarization:
@@ -125,30 +120,6 @@ def test_segments_of_one_speaker_stay_apart_but_make_one_turn():
     result = attribute(segments, diarized((A, 0.0, 2.0)))
     assert [part.text for part in result.segments] == [" One.", " Two."]
     assert [turn.text for turn in result.turns] == [" One. Two."]
-
-
-def test_an_island_inside_a_flowing_sentence_is_mended():
-    words = spoken((" how", 0.0, 0.2, A), (" are", 0.2, 0.4, B), (" you", 0.4, 0.6, A))
-    assert speakers(smooth_speakers(words)) == [A, A, A]
-
-
-def test_an_abbreviation_sets_no_word_off():
-    words = spoken((" by", 0.0, 0.2, A), (" Mr.", 0.2, 0.4, B), (" Smith", 0.4, 0.6, A))
-    assert speakers(smooth_speakers(words)) == [A, A, A]
-
-
-def test_a_back_channel_keeps_its_speaker():
-    by_punctuation = spoken((" so,", 0.0, 0.2, A), (" mhm,", 0.2, 0.4, B), (" then", 0.4, 0.6, A))
-    by_pause = spoken((" so", 0.0, 0.2, A), (" mhm", 0.6, 0.8, B), (" then", 1.2, 1.4, A))
-    assert speakers(smooth_speakers(by_punctuation)) == [A, B, A]
-    assert speakers(smooth_speakers(by_pause)) == [A, B, A]
-
-
-def test_a_word_at_the_border_returns_to_its_sentence():
-    last = spoken((" are", 0.0, 0.2, A), (" you?", 0.2, 0.4, B), (" Fine.", 0.6, 0.9, B))
-    first = spoken((" Thanks.", 0.0, 0.2, A), (" And", 0.4, 0.6, A), (" you", 0.6, 0.9, B))
-    assert speakers(smooth_speakers(last)) == [A, A, B]
-    assert speakers(smooth_speakers(first)) == [A, B, B]
 
 
 def test_overlap_is_set_where_two_speakers_talk_at_once():
@@ -289,11 +260,3 @@ def test_the_nearest_speaker_is_so_by_definition(words, turns):
         assert shares[word.speaker] >= max(shares.values()) - 1e-6
         if max(shares.values()) == 0:
             assert gaps[word.speaker] <= min(gaps.values()) + 1e-6
-
-
-@given(st.lists(strategies.words, max_size=8), strategies.turn_lists)
-def test_smoothing_changes_nothing_but_speakers_and_invents_none(words, turns):
-    labelled = nearest_speakers(words, turns)
-    smoothed = smooth_speakers(labelled)
-    assert [(w.text, w.start, w.end) for w in smoothed] == [(w.text, w.start, w.end) for w in words]
-    assert set(speakers(smoothed)) <= set(speakers(labelled))
