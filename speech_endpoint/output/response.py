@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from speech_endpoint.config import InferenceConfig
 from speech_endpoint.output.cues import SubtitleOptions
 from speech_endpoint.output.formats import render
+from speech_endpoint.parameters import InferenceConfig
 from speech_endpoint.transcript import Segment, Transcript, Turn, Word
 
 JsonObject = dict[str, Any]

@@ -60,6 +60,7 @@ class Probes:
     async def limits(self, request: HttpRequest) -> Response:
         """What a request may be."""
         settings = self.desk.settings
+        diarizes = settings.diarization_model is not None
         return JSONResponse(
             {
                 "max_file_bytes": self.desk.max_file_bytes,
@@ -72,8 +73,9 @@ class Probes:
                 "request_timeout_s": settings.request_timeout_s,
                 "response_formats": list(FORMATS),
                 "streamed_formats": list(STREAMED_FORMATS),
-                "diarization": settings.diarization_model is not None,
-                "known_speakers": settings.diarization_model is not None
-                and not settings.disable_speaker_id,
+                "diarization": diarizes,
+                "known_speakers": diarizes
+                and not settings.disable_speaker_id
+                and self.desk.service.status().compares_voices,
             }
         )

@@ -124,6 +124,8 @@ class ServiceStatus:
     audio_bytes: int = 0
     """Of decoded audio, which is held."""
     totals: EngineTotals = EngineTotals()
+    compares_voices: bool = True
+    """Whether known speakers can be found; taken for true until a diarization model is loaded."""
 
 
 class Service(Protocol):

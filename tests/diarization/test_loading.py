@@ -81,6 +81,8 @@ def test_a_pipeline_like_those_of_the_hub_is_loaded(pipeline: Path) -> None:
     chunk = torch.randn(1, 1, 160_000, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         assert torch.equal(ours(chunk), theirs(chunk))
+    # No threshold for its embeddings was measured: nobody is known by them.
+    assert Diarizer(str(pipeline), token=None, device="cpu").embedding_model is None
 
 
 @pytest.mark.parametrize("legacy", [False, True])

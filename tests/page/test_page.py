@@ -13,8 +13,22 @@ from paths import PHONE_CALL
 from playwright.sync_api import Browser, Page, expect
 
 
+def _tab_to(page: Page, name: str) -> None:
+    """As who has no mouse gets there."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        named = "document.activeElement.ariaLabel ?? document.activeElement.textContent.trim()"
+        if page.evaluate(named) == name:
+            return
+    raise AssertionError(f"no way to {name}")
+
+
 def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
-    page.set_input_files("#file", PHONE_CALL)
+    expect(page.locator("#recent-empty")).to_be_visible()
+    with page.expect_file_chooser() as chooser:
+        _tab_to(page, "Choose a file")
+        page.keyboard.press("Enter")
+    chooser.value.set_files(PHONE_CALL)
     page.keyboard.press("Enter")
     expect(page.locator("#result")).to_be_visible()
     page.keyboard.press("ArrowDown")
@@ -34,6 +48,16 @@ def test_everything_can_be_done_with_the_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
     assert page.locator("#hits").inner_text() == "1/3"
     page.keyboard.press("Escape")
+    _tab_to(page, "Name of Speaker B")
+    page.keyboard.type("Diane")
+    page.keyboard.press("Enter")
+    assert turns(page)[1][0] == "Diane"
+    _tab_to(page, "Diane is somebody else too")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.locator(".turn")).to_have_count(1)
+    page.keyboard.press("Control+z")
+    expect(page.locator(".turn")).to_have_count(6)
     page.locator("#export").focus()
     page.keyboard.press("Enter")
     with page.expect_download() as download:
@@ -77,6 +101,21 @@ def test_a_phone_has_no_sideways_scrolling(browser: Browser, server: StandIn) ->
         transcribe(page)
         assert not page.evaluate(wide)
         expect(page.locator("#play")).to_be_in_viewport()
+
+
+def test_a_finger_is_not_told_to_drop(browser: Browser, server: StandIn) -> None:
+    with opened(browser, server.url, has_touch=True, is_mobile=True) as page:
+        expect(page.get_by_text("Choose or record")).to_be_visible()
+        expect(page.get_by_text("Drop a recording here")).to_be_hidden()
+
+
+def test_paper_has_the_transcript_and_no_buttons(page: Page) -> None:
+    transcribe(page)
+    page.emulate_media(media="print")
+    expect(page.locator(".turn")).to_have_count(6)
+    expect(page.locator(".said").last).to_be_visible()
+    for tool in ("#dock", ".bar", ".panel", ".edit"):
+        expect(page.locator(tool).first).to_be_hidden()
 
 
 def test_files_are_served_with_tags_types_and_a_policy_and_nothing_else_is(server: StandIn) -> None:

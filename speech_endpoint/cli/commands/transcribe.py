@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,9 +26,11 @@ from speech_endpoint.cli.outputs import (
 )
 from speech_endpoint.cli.progress import Bar, JsonLines, Lines, Progress, Quiet, printable
 from speech_endpoint.cli.recognisers import GivenUp, RecogniserError
-from speech_endpoint.cli.remote.connect import Place
 from speech_endpoint.errors import InvalidRequest, InvalidSettings, ModelUnavailable, OutOfMemory
 from speech_endpoint.parameters import InferenceConfig
+
+if TYPE_CHECKING:
+    from speech_endpoint.cli.remote.connect import Place
 
 DEFAULT_FORMAT = "text"
 DEFAULT_JOBS = 4
@@ -137,6 +139,9 @@ def _run(files: Sequence[str], order: Order, options: Options) -> ExitCode:
         return failed(f"{printable(str(error.filename))}: {error.strerror}", ExitCode.NOTHING_FOUND)
     if not sources:
         return failed("no recordings there", ExitCode.NOTHING_FOUND)
+    # It brings settings, which take as long to import as all else here: the help needs none.
+    from speech_endpoint.cli.remote.connect import Place
+
     place = Place(options.endpoint, options.openai, options.jobs)
     try:
         if options.output == STDOUT or (options.output is None and len(sources) == 1):

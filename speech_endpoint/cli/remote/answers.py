@@ -36,6 +36,9 @@ class Answer:
     """JSON, if it is as it should be."""
     reason: str = ""
     retry_after: str | None = None
+    is_final: bool = False
+    """Whether the endpoint says that asking again is of no use: what a recording that takes too
+    long for it is answered, for example."""
 
 
 def read_answer(response: requests.Response, on_advance: OnAdvance) -> Answer:
@@ -56,9 +59,13 @@ def read_answer(response: requests.Response, on_advance: OnAdvance) -> Answer:
             if isinstance(error, requests.RequestException):
                 raise
             raise EndpointError(f"{response.url} answers events of another kind") from None
-    retry_after = response.headers.get("Retry-After")
     return Answer(
-        response.url, response.status_code, response.content, response.reason, retry_after
+        response.url,
+        response.status_code,
+        response.content,
+        response.reason,
+        response.headers.get("Retry-After"),
+        is_final=response.headers.get("X-Should-Retry") == "false",
     )
 
 

@@ -79,7 +79,7 @@ class EndpointClient:
                     raise EndpointUnreachable(f"{self.url} cannot be reached: {error}") from None
                 self._wait(Backoff(None, attempt).seconds)
                 continue
-            if answer.status not in RETRIED or is_last:
+            if answer.status not in RETRIED or answer.is_final or is_last:
                 return content(answer)
             self._wait(Backoff(answer.retry_after, attempt).seconds)
         raise AssertionError("the last attempt returns or raises")

@@ -64,6 +64,11 @@ def test_an_endpoint_that_is_not_there_says_so(monkeypatch) -> None:
         (Answer(413, {"error": {"message": "26 MB"}}), InvalidRequest, "26 MB"),
         (Answer(401, {"error": "no"}), EndpointUnreachable, "SPEECH_API_KEY or HF_TOKEN"),
         (Answer(404, {}), EndpointUnreachable, "no speech endpoint"),
+        (
+            Answer(504, {"error": "took 600 s"}, {"x-should-retry": "false"}),
+            EndpointError,
+            "took 600 s",
+        ),
         (Answer(200, {"hello": 1}), EndpointError, "not an answer"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -41,3 +42,13 @@ def test_models_are_listed_as_the_sdk_expects(url: str) -> None:
 def test_a17_limits_are_told(url: str) -> None:
     limits = httpx.get(url + "/v1/limits").json()
     assert limits["max_file_bytes"] == 512 * 2**20 and limits["max_audio_s"] == 14_400
+    assert limits["diarization"] and limits["known_speakers"]
+
+
+def test_k9_known_speakers_are_promised_only_where_they_can_be_found() -> None:
+    elsewhere = ScriptedService()
+    elsewhere.current = replace(elsewhere.current, compares_voices=False)
+    with served(ScriptedService(), disable_speaker_id=True) as off, served(elsewhere) as other:
+        for server in (off, other):
+            limits = httpx.get(server.url + "/v1/limits").json()
+            assert limits["diarization"] and not limits["known_speakers"]
