@@ -8,15 +8,17 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.scale.cards import Card, load_cards
-from benchmarks.scale.controllers import ByArrivals, ByQueuedAudio, Endpoints, Fixed
+from benchmarks.scale.cards import load_cards
+from benchmarks.scale.controllers import ByAudio, ByQueuedAudio, Endpoints, Fixed
 from benchmarks.scale.simulation import (
     Controller,
     Day,
     day_of_arrivals,
     replicas_at_peak,
     simulate,
+    threefold_arrivals,
 )
+from speech_endpoint.cluster.demand import UTILISATION
 
 PAGE = Path(__file__).parents[2] / "docs" / "scale.md"
 CARD, MODEL = "L4", "turbo"
@@ -57,33 +59,40 @@ def cards_table() -> str:
 
 def days_table() -> str:
     """One to a thousand replicas at the busiest hour: fixed, and scaled by two rules."""
-    card = load_cards()[CARD]
-    speed = card.speed(MODEL, speakers=True)
+    speed = load_cards()[CARD].speed(MODEL, speakers=True)
     lines = [_HEAD, _RULE]
     for n in PEAKS:
         hours = _hours_for(n, speed)
-        night = max(1, n // 8)
-        rows: list[tuple[str, Controller, int]] = [
-            (f"fixed, {n}", Fixed(n), n),
-            ("by queued audio", ByQueuedAudio(round(CLIP_S * 1000), AT_ONCE), night),
-            ("by arrivals and queue", ByArrivals(round(speed * 1000)), night),
-        ]
+        rows = [("fixed", Fixed(n), n), *((*rule, max(1, n // 8)) for rule in _rules(speed))]
         for name, controller, n_at_first in rows:
-            day = simulate(
-                day_of_arrivals(hours, CLIP_S),
-                speed,
-                controller,
-                start_s=START_S,
-                n_at_first=n_at_first,
-            )
-            lines.append(_line(hours, name, day, card))
+            arrivals_ms = day_of_arrivals(hours, CLIP_S)
+            day = simulate(arrivals_ms, speed, controller, start_s=START_S, n_at_first=n_at_first)
+            lines.append(_line(f"{hours:,.0f}", name, day))
     return "\n".join(lines)
+
+
+def threefold_table() -> str:
+    """Ten replicas' load, which triples at once."""
+    n, speed = 10, load_cards()[CARD].speed(MODEL, speakers=True)
+    arrivals_ms = threefold_arrivals(UTILISATION * n * speed, CLIP_S)
+    lines = [_HEAD.replace("hours of audio a day", "replicas that it needs"), _RULE]
+    for name, controller in _rules(speed):
+        day = simulate(arrivals_ms, speed, controller, start_s=START_S, n_at_first=n)
+        lines.append(_line(f"{n}, {3 * n}, {n}", name, day))
+    return "\n".join(lines)
+
+
+def _rules(speed: float) -> list[tuple[str, Controller]]:
+    clip_ms = round(CLIP_S * 1000)
+    return [
+        ("by queued audio", ByQueuedAudio(clip_ms, AT_ONCE)),
+        ("by arrivals and queue", ByAudio(clip_ms, AT_ONCE, speed)),
+    ]
 
 
 def endpoints_table() -> str:
     """The same days at an endpoint that scales itself by pending requests."""
-    card = load_cards()[CARD]
-    speed = card.speed(MODEL, speakers=True)
+    speed = load_cards()[CARD].speed(MODEL, speakers=True)
     lines = [_HEAD, _RULE]
     for n in PEAKS:
         hours = _hours_for(n, speed)
@@ -96,7 +105,8 @@ def endpoints_table() -> str:
                 start_s=ENDPOINT_START_S,
                 n_at_first=max(1, n // 8),
             )
-            lines.append(_line(hours, f"threshold {threshold:g}, at most {2 * n}", day, card))
+            name = f"threshold {threshold:g}, at most {2 * n}"
+            lines.append(_line(f"{hours:,.0f}", name, day))
     return "\n".join(lines)
 
 
@@ -114,16 +124,16 @@ def _hours_for(n: int, speed: float) -> float:
     return math.floor(hours / digits) * digits
 
 
-def _line(hours: float, name: str, day: Day, card: Card) -> str:
+def _line(load: str, name: str, day: Day) -> str:
     cells = [
-        f"{hours:,.0f}",
+        load,
         name,
-        f"{day.replica_s / 86_400:,.1f}",
+        f"{day.replica_s / day.duration_s:,.1f}",
         f"{day.n_max:,}",
         f"{day.wait_s(0.5):.1f} s",
         f"{day.wait_s(0.99):.0f} s",
         f"{100 * day.refused_share:.2g} %",
-        _usd(day.usd_per_audio_hour(card.usd_per_hour)),
+        _usd(day.usd_per_audio_hour(load_cards()[CARD].usd_per_hour)),
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -132,7 +142,12 @@ def _usd(value: float) -> str:
     return f"{value:.4f}"
 
 
-TABLES = {"cards": cards_table, "days": days_table, "endpoints": endpoints_table}
+TABLES = {
+    "cards": cards_table,
+    "days": days_table,
+    "threefold": threefold_table,
+    "endpoints": endpoints_table,
+}
 
 
 def written(page: str, name: str, table: str) -> str:

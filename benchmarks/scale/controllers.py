@@ -7,6 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from benchmarks.scale.simulation import Seen
+from speech_endpoint.cluster.demand import ArrivalRate, replicas_for
 
 UTILISATION = 0.8
 
@@ -24,7 +25,7 @@ class Fixed:
 
 @dataclass
 class ByQueuedAudio:
-    """A cluster's, by audio that is not done yet: so many replicas that each has its share.
+    """By audio that is not done yet alone: so many replicas that each has its share.
 
     Up at once, down when less was enough for some minutes, as Ray Serve's delays have it.
     """
@@ -43,21 +44,20 @@ class ByQueuedAudio:
     def wanted(self, seen: Seen) -> int:
         """As `Controller.wanted`."""
         at_work_ms = _busy(seen) * seen.n_replicas * self.at_once * self.clip_ms
-        share_ms = self.share_s * 1000
-        self._least.append(max(1, math.ceil((seen.queue_ms + at_work_ms) / share_ms)))
-        return max(self._least)
+        n = math.ceil((seen.queue_ms + at_work_ms) / (self.share_s * 1000))
+        return _down_later(self._least, n, seen)
 
 
 @dataclass
-class ByArrivals:
-    """A cluster's that also looks at what arrives: replicas keep up with the last minute at 80 %,
-    and work through what waits in half a minute. Delays as above."""
+class ByAudio:
+    """The cluster's own, by what arrives and what is not done yet. Delays as above."""
 
-    each_ms: int
-    """That one replica does in a second."""
-    target_s: float = 30.0
+    clip_ms: int
+    at_once: int
+    speed: float
+    """Seconds of audio a second that one replica does."""
     down_delay_s: int = 600
-    _rates: deque[int] = field(default_factory=lambda: deque(maxlen=60))
+    _arrivals: ArrivalRate = field(default_factory=ArrivalRate)
     _least: deque[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,11 +65,11 @@ class ByArrivals:
 
     def wanted(self, seen: Seen) -> int:
         """As `Controller.wanted`."""
-        self._rates.append(seen.arrived_ms)
-        rate = sum(self._rates) / len(self._rates)
-        busy = rate / (UTILISATION * self.each_ms)
-        self._least.append(max(1, math.ceil(busy + seen.queue_ms / (self.target_s * self.each_ms))))
-        return max(self._least)
+        self._arrivals.add(seen.second, seen.arrived_ms / 1000)
+        at_work_ms = _busy(seen) * seen.n_replicas * self.at_once * self.clip_ms
+        queued_s = (seen.queue_ms + at_work_ms) / 1000
+        n = replicas_for(self._arrivals.rate(seen.second), queued_s, self.speed)
+        return _down_later(self._least, n, seen)
 
 
 @dataclass
@@ -103,6 +103,13 @@ class Endpoints:
             self._down_at = seen.second
             return n - 1
         return n
+
+
+def _down_later(least: deque[int], n: int, seen: Seen) -> int:
+    """Up at once; down to what was enough all the time that the deque covers."""
+    least.append(max(1, n))
+    is_known = len(least) == least.maxlen
+    return max(least) if is_known else max(*least, seen.n_replicas)
 
 
 def _busy(seen: Seen) -> float:

@@ -36,7 +36,7 @@ class Seen:
     queue_ms: int
     """Audio that waits."""
     arrived_ms: int
-    """In the last second."""
+    """In the last second, and was not refused."""
     work_ms: int
     """That all ready replicas can do in a second."""
 
@@ -49,8 +49,11 @@ class Controller(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What became of a day's audio. Milliseconds of audio, but for what says otherwise."""
+    """What became of the audio of a day, or of another time; milliseconds of it, but for what says
+    otherwise.
+    """
 
+    duration_s: int
     arrived_ms: int
     served_ms: int
     refused_ms: int
@@ -137,9 +140,11 @@ def simulate(
         served += done
         n_paid = fleet.n_ready + fleet.n_starting
         replica_s, n_max = replica_s + n_paid, max(n_max, n_paid)
-        seen = Seen(second, fleet.n_ready, fleet.n_starting, queue, arrived, work)
+        seen = Seen(second, fleet.n_ready, fleet.n_starting, queue, admitted, work)
         fleet.become(controller.wanted(seen), second)
-    return Day(sum(arrivals_ms), served, refused, queue, replica_s, n_max, tuple(waits_s) or (0.0,))
+    waits = tuple(waits_s) or (0.0,)
+    arrived_ms = sum(arrivals_ms)
+    return Day(len(arrivals_ms), arrived_ms, served, refused, queue, replica_s, n_max, waits)
 
 
 def day_of_arrivals(hours: float, clip_s: float, seed: int = 1) -> list[int]:
@@ -153,6 +158,19 @@ def day_of_arrivals(hours: float, clip_s: float, seed: int = 1) -> list[int]:
     at = np.arange(DAY_S) / 3600
     hourly = np.interp(at, np.arange(25), (*SHARES, SHARES[0]))
     mean = hours * 3600 / clip_s * hourly / hourly.sum()
+    counts = np.random.default_rng(seed).poisson(mean)
+    return [int(n) * round(clip_s * 1000) for n in counts]
+
+
+def threefold_arrivals(mean_s: float, clip_s: float, seed: int = 1) -> list[int]:
+    """An hour of a steady load, half an hour of three times as much, an hour of it again, ms.
+
+    Args:
+        mean_s: of audio a second.
+        clip_s: of audio a request.
+        seed: of the draw.
+    """
+    mean = np.repeat([1.0, 3.0, 1.0], [3600, 1800, 3600]) * mean_s / clip_s
     counts = np.random.default_rng(seed).poisson(mean)
     return [int(n) * round(clip_s * 1000) for n in counts]
 

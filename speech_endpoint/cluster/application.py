@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from speech_endpoint.cluster.replicas import DiarizerReplica, TranscriberReplica
+from speech_endpoint.cluster.scaling import ARRIVING_AUDIO, QUEUED_AUDIO_S
 from speech_endpoint.cluster.service import ClusterService
 from speech_endpoint.cluster.settings import ClusterSettings
 from speech_endpoint.server.app import create_app
@@ -71,8 +72,11 @@ class Ingress:
         return NamedOnce(create_app(self._service, self._settings))
 
     def record_autoscaling_stats(self) -> dict[str, float]:
-        """Asked by Serve, for `scaling.by_queued_audio`."""
-        return {"queued_audio_s": self._service.status().queued_audio_s}
+        """Asked by Serve, for `scaling.ByAudio`."""
+        return {
+            ARRIVING_AUDIO: self._service.arriving,
+            QUEUED_AUDIO_S: self._service.status().queued_audio_s,
+        }
 
 
 def build(args: Mapping[str, Any]) -> Application:

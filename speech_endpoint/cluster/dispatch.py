@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
+import uuid
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -23,6 +25,7 @@ from speech_endpoint.transcript import Diarization, Waveform
 from speech_endpoint.units import Units
 from speech_endpoint.whisper.batching.admission import WaitingWindows
 from speech_endpoint.whisper.batching.sequence import (
+    Caller,
     DecodeRequest,
     DecodeResult,
     MultilingualWindow,
@@ -72,6 +75,8 @@ class WindowDispatcher:
         self._waiting = WaitingWindows()
         self._turns: dict[int, asyncio.Event] = {}
         """Of those that wait, by the identity of the request."""
+        self._names = weakref.WeakKeyDictionary[Caller, str]()
+        """As replicas know the callers of all ingresses."""
         self._n_untaken = 0
 
     async def decode(self, request: DecodeRequest) -> DecodeResult | MultilingualWindow:
@@ -98,7 +103,8 @@ class WindowDispatcher:
         finally:
             self._turns.pop(id(request), None)
         is_untaken = True
-        said = self._decode.remote(SentWindow.of(request))
+        name = self._names.setdefault(request.group.caller, uuid.uuid4().hex)
+        said = self._decode.remote(SentWindow.of(request, name))
         try:
             async for message in said:
                 if isinstance(message, Taken):

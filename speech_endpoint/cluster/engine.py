@@ -6,16 +6,19 @@ import contextlib
 import logging
 import queue
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 
+from speech_endpoint.cluster.windows import SentWindow
 from speech_endpoint.errors import OutOfMemory
 from speech_endpoint.service.scheduler import LONG_SHARE, MAX_FAILED_STEPS
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.whisper.batching.engine import Engine
 from speech_endpoint.whisper.batching.sequence import (
+    Caller,
     DecodeRequest,
     DecodeResult,
     MultilingualWindow,
@@ -37,7 +40,7 @@ class Ticket:
 
 
 class WindowEngine:
-    """One thread and one batch for all windows that come to a replica; each fails by itself."""
+    """One thread and one batch for all windows that come to a replica; callers' fail apart."""
 
     def __init__(self, transcriber: Transcriber, n_slots: int) -> None:
         """
@@ -56,15 +59,19 @@ class WindowEngine:
         self._waiting: deque[Ticket] = deque()
         self._decoding: dict[int, Ticket] = {}
         """By the identity of the request."""
+        self._callers = weakref.WeakValueDictionary[str, Caller]()
+        """Who have windows here, as they are named in these."""
         self._n_failed_steps = 0
         self.failure: BaseException | None = None
         """Why nothing more will be decoded."""
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def submit(self, request: DecodeRequest) -> Ticket:
-        """Let a window wait for a slot; from any thread."""
-        ticket = Ticket(request)
+    def submit(self, window: SentWindow) -> Ticket:
+        """Let a window wait for a slot; from one thread."""
+        # The engine shares slots and time among callers, so it is to know whose many windows are.
+        caller = self._callers.setdefault(window.caller, Caller(window.is_short))
+        ticket = Ticket(window.request(caller))
         self._inbox.put(lambda: self._waiting.append(ticket))
         if self.failure is not None:
             _tell(ticket.taken, None)
@@ -112,7 +119,9 @@ class WindowEngine:
         except Exception as error:
             self._n_failed_steps += 1
             callers = self._engine.abandon()
-            logger.exception("a decoding step failed; %d windows fail with it", len(callers))
+            logger.exception("a decoding step failed; %d callers fail with it", len(callers))
+            for caller in callers:
+                self._engine.cancel(caller)
             failed = [t for t in self._decoding.values() if t.request.group.caller in callers]
             self._give_up(failed, error)
             if self._n_failed_steps >= MAX_FAILED_STEPS:
@@ -128,10 +137,16 @@ class WindowEngine:
             _fail(ticket, error)
 
     def _drop(self, ticket: Ticket) -> None:
-        if self._decoding.pop(id(ticket.request), None) is not None:
-            self._engine.cancel(ticket.request.group.caller)
         with contextlib.suppress(ValueError):
             self._waiting.remove(ticket)
+        if self._decoding.pop(id(ticket.request), None) is None:
+            return
+        caller = ticket.request.group.caller
+        self._engine.cancel(caller)
+        # Others of the caller's may be waited for still: they begin anew.
+        for other in self._decoding.values():
+            if other.request.group.caller is caller:
+                self._engine.add(other.request)
 
 
 def _tell(future: Future, value: object) -> None:

@@ -58,7 +58,7 @@ class TranscriberReplica:
         Raises:
             OutOfMemory: the replica has not the memory for it.
         """
-        ticket = self._engine.submit(window.request())
+        ticket = self._engine.submit(window)
         try:
             await asyncio.wrap_future(ticket.taken)
             yield Taken()

@@ -15,6 +15,7 @@ from ray.serve.handle import DeploymentHandle
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.audio.vad import SileroVAD
+from speech_endpoint.cluster.demand import ArrivalRate
 from speech_endpoint.cluster.dispatch import RemoteDiarizer, WindowDispatcher
 from speech_endpoint.config import ModelSettings, resolve_model
 from speech_endpoint.errors import OutOfMemory
@@ -66,6 +67,7 @@ class ClusterService:
         self.settings, self.limits = settings, limits
         self._loop = asyncio.get_running_loop()
         self._backlog = Backlog(limits)
+        self._arrivals = ArrivalRate()
         self._transcriber = transcriber
         self._dispatcher = WindowDispatcher(transcriber)
         remote = None if diarizer is None else RemoteDiarizer(diarizer, self._loop)
@@ -148,6 +150,11 @@ class ClusterService:
             batch_slots=0,
         )
 
+    @property
+    def arriving(self) -> float:
+        """Audio that is taken on, seconds a second."""
+        return self._arrivals.rate(time.monotonic())
+
     def _on_decoded(self, handle: Handle, audio: DecodedAudio, seconds: float) -> None:
         """In a decoding thread, which may as well draw the recording's outline."""
         work = Work(handle, audio, self._reception, seconds)
@@ -167,6 +174,7 @@ class ClusterService:
             self._forget(work.handle)
             return
         self._backlog.update(work.handle, work.total_s)
+        self._arrivals.add(time.monotonic(), work.total_s)
         self._tasks[work.handle] = asyncio.create_task(self._do(work))
 
     def _forget(self, handle: Handle) -> None:

@@ -30,29 +30,39 @@ class SentWindow:
     samples: Waveform
     """(samples,), at most 30 s at 16 kHz."""
     options: DecodeOptions
+    caller: str
+    """Names whoever waits for it, among those of all ingresses."""
     is_short: bool
     """Whether its caller has little to decode."""
+    start_s: float
+    """Where it begins in its recording."""
     fallback: bool
     prior: dict[str, float]
     """Of the languages that the caller's windows were in so far."""
 
     @classmethod
-    def of(cls, request: DecodeRequest) -> SentWindow:
+    def of(cls, request: DecodeRequest, caller: str) -> SentWindow:
         """A window that waits here, to be decoded elsewhere."""
         group = request.group
         return cls(
             np.concatenate([np.asarray(part) for part in request.slices]),
             group.options,
+            caller,
             group.caller.is_short,
+            request.start_s,
             request.fallback,
             dict(group.language_prior.weights),
         )
 
-    def request(self) -> DecodeRequest:
-        """For an engine; its caller has no other window."""
-        group = RequestGroup(self.options, Caller(self.is_short), LanguagePrior(dict(self.prior)))
+    def request(self, caller: Caller) -> DecodeRequest:
+        """For an engine.
+
+        Args:
+            caller: whom the engine knows by the window's `caller`.
+        """
+        group = RequestGroup(self.options, caller, LanguagePrior(dict(self.prior)))
         # Ray's arrays are read-only, which PyTorch warns of.
-        return DecodeRequest(group, 0, 0.0, (self.samples.copy(),), self.fallback)
+        return DecodeRequest(group, 0, self.start_s, (self.samples.copy(),), self.fallback)
 
 
 @dataclass(frozen=True)

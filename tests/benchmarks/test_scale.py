@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from benchmarks.scale.__main__ import PAGE, cards_table, written
 from benchmarks.scale.cards import load_cards
-from benchmarks.scale.controllers import ByArrivals, ByQueuedAudio, Endpoints, Fixed
+from benchmarks.scale.controllers import ByAudio, ByQueuedAudio, Endpoints, Fixed
 from benchmarks.scale.simulation import (
     DAY_S,
     Controller,
     day_of_arrivals,
     replicas_at_peak,
     simulate,
+    threefold_arrivals,
 )
 
 pytestmark = pytest.mark.pure
@@ -24,11 +25,10 @@ speeds = st.floats(0.5, 300)
 
 
 def controllers(speed: float) -> list[Controller]:
-    each_ms = round(speed * 1000)
     return [
         Fixed(2),
         ByQueuedAudio(8000, 12, down_delay_s=20),
-        ByArrivals(each_ms, down_delay_s=20),
+        ByAudio(8000, 12, speed, down_delay_s=20),
         Endpoints(8000, 12, 1.5, 50),
     ]
 
@@ -90,6 +90,17 @@ def test_the_replicas_of_the_busiest_hour_refuse_nobody():
     found = simulate(day, 100, Fixed(n), start_s=0, n_at_first=n)
     assert found.refused_ms == 0
     assert found.wait_s(0.99) < 5
+
+
+def test_what_arrives_scales_without_the_swings_that_the_queue_alone_makes():
+    speed, n = 100.0, 10
+    arrived = threefold_arrivals(0.8 * n * speed, clip_s=30)
+    by_audio, by_queue = (
+        simulate(arrived, speed, controller, start_s=180, n_at_first=n)
+        for controller in (ByAudio(30_000, 12, speed), ByQueuedAudio(30_000, 12))
+    )
+    assert by_audio.n_max < 1.5 * 3 * n < 5 * 3 * n < by_queue.n_max
+    assert by_audio.refused_share < 0.02
 
 
 def test_a_replica_with_speakers_is_slower_and_dearer_an_hour():

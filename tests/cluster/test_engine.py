@@ -11,7 +11,7 @@ from speech_endpoint.cluster.engine import WindowEngine
 from speech_endpoint.cluster.windows import SentWindow, WindowAnswer
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.transcription.transcriber import Transcriber
-from speech_endpoint.whisper.batching.sequence import DecodeOptions, DecodeRequest
+from speech_endpoint.whisper.batching.sequence import DecodeOptions
 
 PATIENCE_S = 60
 
@@ -26,9 +26,13 @@ def engine(transcriber: Transcriber) -> WindowEngine:
     return WindowEngine(transcriber, n_slots=2)
 
 
-def sent(file) -> SentWindow:
+def sent(file, caller: str) -> SentWindow:
     samples = decode_audio(file.read_bytes(), 16_000, 60.0).reshape(-1)
-    return SentWindow(samples, DecodeOptions(), is_short=True, fallback=True, prior={})
+    return window(samples, caller)
+
+
+def window(samples, caller: str) -> SentWindow:
+    return SentWindow(samples, DecodeOptions(), caller, True, 0.0, fallback=True, prior={})
 
 
 def text_of(answer: WindowAnswer) -> str:
@@ -37,8 +41,9 @@ def text_of(answer: WindowAnswer) -> str:
 
 
 def test_who_gives_up_changes_nobody_elses_text(engine, transcriber) -> None:
-    windows = [sent(file) for file in (AUSTEN, KENNEDY, AUSTEN, KENNEDY)]
-    tickets = [engine.submit(window.request()) for window in windows]
+    files = (AUSTEN, KENNEDY, AUSTEN, KENNEDY)
+    windows = [sent(file, caller) for file, caller in zip(files, "abca", strict=True)]
+    tickets = [engine.submit(each) for each in windows]
     engine.cancel(tickets[0])
     engine.cancel(tickets[3])
     results = [ticket.result.result(PATIENCE_S) for ticket in tickets[1:3]]
@@ -51,10 +56,17 @@ def test_who_gives_up_changes_nobody_elses_text(engine, transcriber) -> None:
 
 
 def test_a_window_that_cannot_be_decoded_fails_alone(engine) -> None:
-    good = sent(KENNEDY)
-    bad = DecodeRequest(good.request().group, 0, 0.0, (np.zeros((2, 2), np.float32),))
-    broken = engine.submit(bad)
+    good = sent(KENNEDY, "a")
+    broken = engine.submit(window(np.zeros((2, 2), np.float32), "b"))
     with pytest.raises(Exception, match=r"."):
         broken.result.result(PATIENCE_S)
-    assert engine.submit(good.request()).result.result(PATIENCE_S).tokens
+    assert engine.submit(good).result.result(PATIENCE_S).tokens
     assert engine.failure is None
+
+
+def test_a_window_that_is_given_up_costs_its_caller_no_other(engine) -> None:
+    given_up, kept = (engine.submit(sent(KENNEDY, "a")) for _ in range(2))
+    given_up.taken.result(PATIENCE_S)
+    kept.taken.result(PATIENCE_S)
+    engine.cancel(given_up)
+    assert kept.result.result(PATIENCE_S).tokens

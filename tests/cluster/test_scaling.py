@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from ray.serve._private.common import DeploymentID
 from ray.serve.config import AutoscalingConfig, AutoscalingContext
 
-from speech_endpoint.cluster.scaling import ByQueuedAudio
+from speech_endpoint.cluster.demand import replicas_for
+from speech_endpoint.cluster.scaling import ARRIVING_AUDIO, QUEUED_AUDIO_S, ByAudio
 
 pytestmark = pytest.mark.pure
 
 NAMES = ("Ingress", "Transcriber", "Diarizer")
+SPEED = 30.0
 
 
-def wanted(queued_s: list[float], n_open: float = 0.0) -> dict[str, float]:
-    contexts = {DeploymentID(name, "speech"): context(name, queued_s, n_open) for name in NAMES}
-    counts, _ = ByQueuedAudio(audio_s_per_replica=600.0)(contexts)
+def wanted(*ingresses: tuple[float, float], n_open: float = 0.0) -> dict[str, float]:
+    """Of each deployment, where ingresses say (audio a second, audio that waits)."""
+    contexts = {DeploymentID(name, "speech"): context(name, ingresses, n_open) for name in NAMES}
+    counts, _ = ByAudio(speed=SPEED)(contexts)
     return {deployment.name: n for deployment, n in counts.items()}
 
 
-def context(name: str, queued_s: list[float], n_open: float) -> AutoscalingContext:
-    said = {f"replica-{n}": seconds for n, seconds in enumerate(queued_s)}
+def context(name: str, ingresses, n_open: float) -> AutoscalingContext:
+    said = {
+        metric: {f"replica-{n}": each[which] for n, each in enumerate(ingresses)}
+        for which, metric in enumerate((ARRIVING_AUDIO, QUEUED_AUDIO_S))
+    }
     return AutoscalingContext(
         deployment_id=DeploymentID(name, "speech"),
         deployment_name=name,
@@ -32,7 +36,7 @@ def context(name: str, queued_s: list[float], n_open: float) -> AutoscalingConte
         running_replicas=[],
         total_num_requests=n_open,
         total_queued_requests=0.0,
-        aggregated_metrics={"queued_audio_s": said} if name == "Ingress" else {},
+        aggregated_metrics=said if name == "Ingress" else {},
         raw_metrics={},
         capacity_adjusted_min_replicas=1,
         capacity_adjusted_max_replicas=100,
@@ -44,16 +48,15 @@ def context(name: str, queued_s: list[float], n_open: float) -> AutoscalingConte
     )
 
 
-def test_three_hours_of_one_caller_want_as_many_replicas_as_of_many() -> None:
-    assert wanted([10_800.0])["Transcriber"] == 18
-    assert wanted([1_800.0] * 6)["Transcriber"] == 18
+def test_all_ingresses_audio_counts_together() -> None:
+    assert wanted((100.0, 10_800.0))["Transcriber"] == replicas_for(100.0, 10_800.0, SPEED) > 1
+    assert wanted((40.0, 800.0), (60.0, 10_000.0)) == wanted((100.0, 10_800.0))
 
 
 def test_open_requests_scale_the_others_and_not_the_transcriber() -> None:
-    assert wanted([0.0], n_open=16.0) == {"Ingress": 4.0, "Transcriber": 0.0, "Diarizer": 4.0}
+    counts = wanted((0.0, 0.0), n_open=16.0)
+    assert counts == {"Ingress": 4.0, "Transcriber": 0.0, "Diarizer": 4.0}
 
 
-@given(st.lists(st.floats(0, 1e6), max_size=8))
-def test_what_is_queued_is_shared_out_and_no_replica_is_idle(queued_s: list[float]) -> None:
-    n = wanted(queued_s)["Transcriber"]
-    assert n * 600.0 >= sum(queued_s) > (n - 1) * 600.0 - 1e-6 * (1 + sum(queued_s)) or n == 0
+def test_before_an_ingress_has_said_anything_no_transcriber_is_wanted() -> None:
+    assert wanted()["Transcriber"] == 0.0
