@@ -37,7 +37,7 @@ from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.identification import UnusableClip, embed_voice
 from speech_endpoint.pipeline import SpeechPipeline
 from speech_endpoint.reception import Request
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn, Waveform
+from speech_endpoint.transcript import SAMPLE_RATE_HZ, SpeakerTurn, Waveform, Word
 from speech_endpoint.units import finish
 from speech_endpoint.voices.matching import MIN_MARGIN, default_threshold
 
@@ -186,29 +186,40 @@ def conversation(
 
 def words_right(
     pipeline: SpeechPipeline, voices: Sequence[Sequence[Path]], random: np.random.Generator
-) -> tuple[int, int, int]:
+) -> np.ndarray:
     """How many words of a conversation, whose last voice is a stranger's, are whose.
 
     Returns:
-        Those under the right name, those under a wrong one, and all.
+        (2, 3): those under the right name, those under a wrong one, and all; then the same where
+        the request says how many speakers there are.
     """
     waveform, turns = conversation(voices, random)
     known = [
         {"name": str(number), "reference": base64.b64encode(paths[0].read_bytes()).decode()}
         for number, paths in enumerate(voices[:-1])
     ]
-    config, _ = InferenceConfig.from_parameters({"known_speakers": known})
-    transcript = pipeline.run(Request(wav(waveform), config))
     names = {each["name"] for each in known}
+    counts = []
+    for number in (None, len(voices)):
+        parameters = {"known_speakers": known, "num_speakers": number}
+        config, _ = InferenceConfig.from_parameters(parameters)
+        words = pipeline.run(Request(wav(waveform), config)).words
+        counts.append(_counts(words, turns, names))
+    return np.array(counts)
+
+
+def _counts(
+    words: Sequence[Word], turns: Sequence[SpeakerTurn], names: set[str]
+) -> tuple[int, int, int]:
     right = wrong = 0
-    for word in transcript.words:
+    for word in words:
         middle = (word.start + word.end) / 2
         turn = min(turns, key=lambda t: max(t.start - middle, middle - t.end))
         given = word.speaker if word.speaker in names else None
         expected = turn.speaker if turn.speaker in names else None
         right += given == expected
         wrong += given is not None and given != expected
-    return right, wrong, len(transcript.words)
+    return right, wrong, len(words)
 
 
 def conversations(voices: dict[str, list[Path]], n_each: int) -> str:
@@ -219,13 +230,15 @@ def conversations(voices: dict[str, list[Path]], n_each: int) -> str:
     random = np.random.default_rng(0)
     rows = []
     for n_known in N_KNOWN:
-        counts = np.zeros(3)
+        counts = np.zeros((2, 3))
         for _ in range(n_each):
             chosen = random.permutation(len(often))[: n_known + 1]
             counts += words_right(pipeline, [often[n] for n in chosen], random)
-        right, wrong = (percent(count / counts[2]) for count in counts[:2])
-        rows.append([str(n_known), f"{counts[2]:,.0f}", right, wrong])
-    return run.markdown_table(["known", "words", "right", "under a wrong name"], rows)
+        row = [str(n_known), f"{counts[0, 2]:,.0f}"]
+        row += [percent(count / n) for *of, n in counts for count in of]
+        rows.append(row)
+    columns = ["known", "words", "right", "under a wrong name"]
+    return run.markdown_table([*columns, "right, number told", "under a wrong name"], rows)
 
 
 def main() -> None:
