@@ -134,7 +134,7 @@ class Scheduler:
         """
         started = time.perf_counter()
         if self._coming:
-            self._open_one(self._coming)
+            self._open_coming()
         elif self._opening and (self._voice_activity.is_due or not self.engine.busy):
             self._open_one(self._opening)
         if self.engine.busy:
@@ -143,6 +143,17 @@ class Scheduler:
             self._diarize_one()
         self.backlog.measure(self._done_s, time.perf_counter() - started)
         self._done_s = 0.0
+
+    def _open_coming(self) -> None:
+        """Open a job, and short ones besides until the engine has windows to begin together."""
+        self._open_one(self._coming)
+        n_together = self.engine.model.backend.begun_together
+        while (
+            self._coming
+            and self._coming[0][0].caller.is_short
+            and self.engine.n_waiting < n_together
+        ):
+            self._open_one(self._coming)
 
     def _open_one(self, waiting: deque[tuple[Work, Units[list[DecodeRequest]]]]) -> None:
         work, units = waiting.popleft()

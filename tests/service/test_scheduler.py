@@ -35,6 +35,15 @@ def test_in_company_each_gets_what_it_gets_alone(pipeline: SpeechPipeline, alone
     assert serve(pipeline, *pair) == [alone[name] for name in pair]
 
 
+def test_short_jobs_that_come_together_begin_together(pipeline: SpeechPipeline, alone) -> None:
+    scheduler = new_scheduler(pipeline)
+    tellers = [begin(scheduler, WISHES[name]())[0] for name in ("plain", "prompted")]
+    scheduler.turn()
+    assert scheduler.engine.n_decoding == 2
+    run(scheduler)
+    assert [teller.answer for teller in tellers] == [alone["plain"], alone["prompted"]]
+
+
 def test_segments_and_progress_come_before_the_answer(pipeline: SpeechPipeline) -> None:
     scheduler = new_scheduler(pipeline)
     teller, _ = begin(scheduler, WISHES["in short windows"]())

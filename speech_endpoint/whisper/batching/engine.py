@@ -93,6 +93,11 @@ class Engine:
         return len(self._decoding)
 
     @property
+    def n_waiting(self) -> int:
+        """Windows that wait for one."""
+        return len(self._waiting)
+
+    @property
     def n_slots(self) -> int:
         """Windows that may have one."""
         return self._n_slots
