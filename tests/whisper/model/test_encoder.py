@@ -55,7 +55,7 @@ def test_a_window_is_encoded_alike_alone_and_beside_others(
 def test_the_silence_after_a_short_clip_is_not_encoded(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its frames are the same whatever the clip, and what is heard is nearly what the whole gives."""
+    """Its frames are the same whatever the clip; what is heard, nearly as in the whole."""
     clips = [decode_audio(file.read_bytes(), SAMPLE_RATE_HZ, 60.0) for file in (AUSTEN, KENNEDY)]
     log_mel = LogMel(checkpoint.config.num_mel_bins, torch.device("cpu"))(clips)
     encoder = Encoder(checkpoint, choose_backend("cpu", "bfloat16", "none"))
