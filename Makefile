@@ -65,8 +65,10 @@ server-test: $(BUILT) $(SERVER_TEST_INSTALLED)
 cluster: $(CLUSTER_INSTALLED)
 	HOST=$${HOST:-127.0.0.1} PYTHONPATH=$(CURDIR) $(CLUSTER_PYTHON) -m ray.serve.scripts run deploy/ray/serve.yaml
 
+# A process joins one cluster.
 cluster-test: $(BUILT) $(CLUSTER_INSTALLED)
-	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/cluster tests/archive $(ARGS)
+	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/cluster $(ARGS)
+	OMP_NUM_THREADS=1 $(CLUSTER_PYTHON) -m pytest tests/archive $(ARGS)
 
 # The page in a real browser: needs Debian's chromium, node 20 and npm.
 page-test: $(PAGE_INSTALLED) $(PAGE_TOOLS)

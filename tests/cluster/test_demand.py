@@ -51,4 +51,4 @@ def test_the_rate_is_that_of_the_last_minute(steps, later_s):
     now_s += later_s
     lately_s = sum(audio_s for at_s, audio_s in arrived if at_s > now_s - RATE_WINDOW_S)
     assert rate.rate(now_s) == pytest.approx(lately_s / RATE_WINDOW_S, abs=1e-6)
-    assert rate.rate(now_s + RATE_WINDOW_S) == 0.0
+    assert rate.rate(now_s + RATE_WINDOW_S + 1e-6) == 0.0
