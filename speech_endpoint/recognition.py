@@ -283,4 +283,5 @@ def _warn_of_fewer(diarization: Diarization, config: InferenceConfig) -> tuple[s
     n_wanted = getattr(config, name) or 0
     if n_found >= n_wanted:
         return ()
-    return (f"{name}: {n_wanted} asked for; {n_found} voices could be told apart",)
+    voices = "voice" if n_found == 1 else "voices"
+    return (f"{name}: {n_wanted} asked for; {n_found} {voices} could be told apart",)
