@@ -23,6 +23,7 @@ from speech_endpoint.cluster.windows import SentWindow, WindowAnswer
 from speech_endpoint.service.events import Unavailable
 from speech_endpoint.transcript import Diarization, Waveform
 from speech_endpoint.units import Units
+from speech_endpoint.voices.voiceprint import EmbeddingModel
 from speech_endpoint.whisper.batching.admission import WaitingWindows
 from speech_endpoint.whisper.batching.sequence import (
     Caller,
@@ -136,11 +137,18 @@ class WindowDispatcher:
 class RemoteDiarizer:
     """Tells speakers apart on a replica; to be called from a thread of its own."""
 
-    embedding_model = None
-    """Embeddings stay where they are made: nobody is recognised by a voiceprint."""
+    embedding_model: EmbeddingModel | None = None
+    """Of the replicas, once one is met; None: voices cannot be compared."""
+    is_met = False
+    """Whether a replica has said what it can do."""
 
     def __init__(self, diarizer: DeploymentHandle, loop: asyncio.AbstractEventLoop) -> None:
-        self._diarize, self._loop = diarizer.diarize, loop
+        self._diarizer, self._diarize, self._loop = diarizer, diarizer.diarize, loop
+
+    async def meet(self) -> None:
+        """Learn from a replica which voices it can compare."""
+        self.embedding_model = await self._diarizer.embedding_model.remote()
+        self.is_met = True
 
     def stream(
         self,

@@ -18,6 +18,7 @@ from speech_endpoint.service.warm_up import DURATION_S, speechlike, warm_up
 from speech_endpoint.transcript import Diarization, Waveform
 from speech_endpoint.transcription.transcriber import Transcriber
 from speech_endpoint.units import Units, finish
+from speech_endpoint.voices.voiceprint import EmbeddingModel
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +85,10 @@ class DiarizerReplica:
         assert diarizer is not None
         diarizer(speechlike(DURATION_S))
         self._diarizer = diarizer
+
+    async def embedding_model(self) -> EmbeddingModel | None:
+        """As `Diarizer.embedding_model`."""
+        return self._diarizer.embedding_model
 
     async def diarize(
         self,

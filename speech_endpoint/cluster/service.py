@@ -70,25 +70,27 @@ class ClusterService:
         self._arrivals = ArrivalRate()
         self._transcriber = transcriber
         self._dispatcher = WindowDispatcher(transcriber)
-        remote = None if diarizer is None else RemoteDiarizer(diarizer, self._loop)
-        self._reception = Reception(settings, _opener(settings, repository), remote)
+        self._diarizer = None if diarizer is None else RemoteDiarizer(diarizer, self._loop)
+        self._reception = Reception(settings, _opener(settings, repository), self._diarizer)
         memory_bytes = limits.audio_memory_mb * 2**20
         self._decoding = DecodingStage(
             self._reception, memory_bytes, self._on_decoded, self._on_failed
         )
         self._computing = ThreadPoolExecutor(N_THREADS, thread_name_prefix="opening")
-        # They wait for replicas and compute nothing.
+        # They wait for replicas, of more jobs than could compute at once.
         self._listening = ThreadPoolExecutor(limits.max_requests, thread_name_prefix="diarization")
         self._handles: set[Handle] = set()
         self._tasks: dict[Handle, asyncio.Task[None]] = {}
         self._heard_s = -MAX_SILENCE_S
         """When a replica was last heard of."""
         self._measured_s = 0.0
-        self._watching: asyncio.Task[None] | None = None
+        self._watching: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Look for replicas."""
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = [asyncio.create_task(self._watch())]
+        if self._diarizer is not None:
+            self._watching.append(asyncio.create_task(_meet(self._diarizer)))
 
     async def _watch(self) -> None:
         is_measured = False
@@ -124,6 +126,10 @@ class ClusterService:
         payload_bytes = len(request.inputs)
         self._check_stage()
         self._backlog.check(payload_bytes)
+        if _compares_voices(request) and self._diarizer is not None and not self._diarizer.is_met:
+            raise Unavailable(
+                "no replica of the diarization model has answered yet", LOADING_RETRY_S, "loading"
+            )
         self._reception.check(request)
         handle = Handle(request, request_id, self._on_over)
         wait_s = self._backlog.wait_s(payload_bytes)
@@ -148,6 +154,7 @@ class ClusterService:
             estimated_wait_s=self._backlog.wait_s(),
             batch_rows=0,
             batch_slots=0,
+            compares_voices=self._diarizer is None or self._diarizer.embedding_model is not None,
         )
 
     @property
@@ -186,7 +193,7 @@ class ClusterService:
     async def _do(self, work: Work) -> None:
         """All of a job. Once its last event is told, or nobody listens, it is cancelled."""
         try:
-            requests = await self._compute(partial(_open, work))
+            requests = await self._open(work)
             self._note(work, 0.0)
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._write(work, requests))
@@ -199,6 +206,12 @@ class ClusterService:
             work.fail(_first(error))
         finally:
             self._reception.hand_back_memory()
+
+    async def _open(self, work: Work) -> list[DecodeRequest]:
+        # Voices are learnt by a replica, and whoever waits for one keeps nobody from computing.
+        waits = _compares_voices(work.handle.request)
+        pool = self._listening if waits else self._computing
+        return await self._loop.run_in_executor(pool, partial(_open, work))
 
     async def _write(self, work: Work, requests: list[DecodeRequest]) -> None:
         """Have windows decoded wherever there are slots; texts leave in order of time."""
@@ -240,6 +253,17 @@ def _opener(settings: ModelSettings, repository: str) -> Opener:
         hold=lambda waveform: waveform,
         has_draft=settings.assistant_model is not None,
     )
+
+
+async def _meet(diarizer: RemoteDiarizer) -> None:
+    while not diarizer.is_met:
+        with contextlib.suppress(Exception):
+            await diarizer.meet()
+        await asyncio.sleep(PING_S)
+
+
+def _compares_voices(request: Request) -> bool:
+    return bool(request.config.known_speakers) or request.clip is not None
 
 
 def _open(work: Work) -> list[DecodeRequest]:

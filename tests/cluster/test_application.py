@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -68,6 +69,18 @@ def test_a_conversation_is_the_one_of_a_single_machine(cluster, pipeline) -> Non
     said = [(s["start"], s["end"], s["text"]) for s in answer["segments"]]
     assert said == [(s["start"], s["end"], s["text"]) for s in alone["segments"]]
     assert len({s["speaker"] for s in answer["segments"]}) == 2
+
+
+def test_voices_are_learnt_and_known_again(cluster) -> None:
+    voice = cluster.post("voiceprints", KENNEDY).json()["voiceprint"]
+    clip = base64.b64encode(AUSTEN.read_bytes()).decode()
+    known = {
+        "known_speaker_names[]": ["Kennedy", "Reader"],
+        "known_speaker_references[]": [voice, clip],
+    }
+    answer = cluster.transcribe(KENNEDY, response_format="diarized_json", **known).json()
+    assert {each["speaker"] for each in answer["segments"]} == {"Kennedy"}
+    assert [each["matched"] for each in answer["known_speakers"]] == [True, False]
 
 
 def test_a_file_cut_over_two_replicas_comes_back_in_order(cluster, long, text) -> None:

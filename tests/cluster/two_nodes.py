@@ -97,11 +97,15 @@ class TwoNodes:
             if actor["State"] == "ALIVE" and f"speech#{deployment}#" in actor["Name"]:
                 yield actor
 
-    def transcribe(self, file: Path, **fields: str) -> requests.Response:
+    def transcribe(self, file: Path, **fields: Any) -> requests.Response:
         """Ask for a file's text."""
+        return self.post("transcriptions", file, model="whisper-1", **fields)
+
+    def post(self, route: str, file: Path, **fields: Any) -> requests.Response:
+        """Send a file."""
         return requests.post(
-            f"{self.url}/v1/audio/transcriptions",
-            data={"model": "whisper-1", **fields},
+            f"{self.url}/v1/audio/{route}",
+            data=fields,
             files={"file": (file.name, file.read_bytes())},
             stream=fields.get("stream") == "true",
             timeout=120,
