@@ -28,6 +28,8 @@ MAX_HTTP_REQUESTS = 1000
 """At an ingress at once, probes among them; what takes work is refused sooner, by the wait."""
 RECORDINGS_AT_A_TIME = 2
 """At a diarizer: one at work, and one that need not be fetched any more."""
+DIARIZER_CPUS = 0.5
+"""Unless Serve's configuration says otherwise: one of each deployment then fits on two CPUs."""
 WINDOW_DRAIN_S = 120.0
 SURGE_PERCENT = 25
 """In an update: so many more, one at least, are there before an old one goes."""
@@ -101,6 +103,7 @@ def build(args: Mapping[str, Any]) -> Application:
             DiarizerReplica,
             name="Diarizer",
             logging_config=QUIET,
+            ray_actor_options={"num_cpus": DIARIZER_CPUS},
             max_ongoing_requests=RECORDINGS_AT_A_TIME,
             graceful_shutdown_timeout_s=settings.request_timeout_s,
         ).bind(repository)
