@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.errors import InvalidRequest
 
-pytestmark = [pytest.mark.core, pytest.mark.pure]
+pytestmark = pytest.mark.pure
 
 MAX_BYTES = 2**20
 

@@ -33,7 +33,6 @@ from speech_endpoint.audio.vad import (
 from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
-pytestmark = pytest.mark.core
 BLOCK_SAMPLES = BLOCK_FRAMES * FRAME_SAMPLES
 
 

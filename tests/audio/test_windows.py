@@ -15,7 +15,7 @@ from speech_endpoint.audio.windows import MAX_PAUSE_S, Window, pack_windows
 from speech_endpoint.intervals import Interval, subtract
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
-pytestmark = [pytest.mark.core, pytest.mark.pure]
+pytestmark = pytest.mark.pure
 
 
 @st.composite

@@ -21,7 +21,7 @@ from speech_endpoint.whisper.backends.cpu_attention import (
 )
 from speech_endpoint.whisper.backends.cpu_linear import ROW_BLOCK, BlockedLinear, Int8Linear
 
-pytestmark = [pytest.mark.pure, pytest.mark.core]
+pytestmark = pytest.mark.pure
 WIDTH, OUT = 64, 96
 
 

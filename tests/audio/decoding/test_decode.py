@@ -17,8 +17,6 @@ from speech_endpoint.audio.payload import payload_bytes
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
-pytestmark = pytest.mark.core
-
 PROSE = b"It was a dark and stormy night; the rain fell in torrents. " * 40
 MAX_BYTES = 2**20
 Wav = Callable[..., bytes]

@@ -14,7 +14,7 @@ from sounds import heard
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
-pytestmark = [pytest.mark.core, pytest.mark.pure]
+pytestmark = pytest.mark.pure
 
 Movie = Callable[..., bytes]
 Wav = Callable[..., bytes]

@@ -23,7 +23,7 @@ from speech_endpoint.audio.decoding.sandbox import AudioDecoder
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
-pytestmark = [pytest.mark.core, pytest.mark.pure]
+pytestmark = pytest.mark.pure
 
 FOUR_HOURS = DecodingOptions(max_audio_s=4 * 3600)
 

@@ -23,7 +23,7 @@ def kaldi_fbank(waveform: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("n_samples", [400, 559, 560, 48_000])
 def test_filter_banks_are_those_of_kaldi(phone_call, n_samples):
     speech = torch.from_numpy(phone_call.waveform[8 * SAMPLE_RATE_HZ :][:n_samples])
-    torch.testing.assert_close(FilterBank()(speech), kaldi_fbank(speech), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(FilterBank()(speech), kaldi_fbank(speech), rtol=1e-4, atol=1e-3)
 
 
 def test_silence_is_as_silent_as_kaldis():

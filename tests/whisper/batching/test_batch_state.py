@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,6 @@ from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.logit_rules import LogitRules, Sampled
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-pytestmark = pytest.mark.core
 MAX_POSITIONS = 24
 TOKENIZER = Tokenizer(load_checkpoint(str(MODELS / "whisper-tiny.en")))
 RULES = LogitRules(TOKENIZER, torch.device("cpu"))

@@ -15,8 +15,6 @@ from speech_endpoint.whisper.backends.recording import Tensors
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
-pytestmark = pytest.mark.core
-
 
 @pytest.fixture(scope="module")
 def windows() -> list[np.ndarray]:

@@ -19,7 +19,6 @@ from speech_endpoint.whisper.batching.speculation import DraftModel
 from speech_endpoint.whisper.checkpoint import Checkpoint, load_checkpoint
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
-pytestmark = pytest.mark.core
 ALWAYS = DraftPolicy(fixed_length=4)
 Results = dict[int, DecodeResult]
 

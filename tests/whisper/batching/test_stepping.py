@@ -21,7 +21,6 @@ from speech_endpoint.whisper.model.decoder import Decoder
 from speech_endpoint.whisper.model.encoder import Encoder
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
-pytestmark = pytest.mark.core
 # What no step may do: each waits for the device, or copies from the host.
 WAITS = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "unique", "_to_copy")
 # Views cost nothing on a device.
