@@ -21,20 +21,9 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from benchmarks import corpus
+from benchmarks.gpu.recordings import read_recordings
 from benchmarks.gpu.tokens import PACKED, ROOT, write_packed
-from speech_endpoint.audio.decoding.decode import decode_audio
-from speech_endpoint.transcript import SAMPLE_RATE_HZ, Waveform
 
-RECORDINGS = (
-    "conversations/phone_call.flac",
-    "formats/benchmark_8s.wav",
-    "conversations/ami_trn07.flac",
-    "conversations/two_speakers.flac",
-    "conversations/four_speakers.flac",
-)
-CLIPS = ("austen.flac", "kennedy.ogg")
-"""Of the tests: where there are no other recordings."""
 ASR_FILES = ("config.json", "generation_config.json", "preprocessor_config.json", "vocab.json",
              "merges.txt", "added_tokens.json", "tokenizer.json")  # fmt: skip
 PURE = ("pyannote", "pyannoteai", "asteroid_filterbanks", "torch_audiomentations",
@@ -44,14 +33,6 @@ TARGET = ("--python-version", "3.12", "--platform", "manylinux2014_x86_64",
           "--only-binary", ":all:")  # fmt: skip
 PARTS = {"speech": ("asr", "audio", "site"), "speakers": ("speakers", "audio", "site")}
 MAX_MIB = 60.0
-
-
-def read_recordings() -> dict[str, Waveform]:
-    """The recordings that are there, by name."""
-    files = [corpus.DATA / name for name in RECORDINGS]
-    files = [file for file in files if file.is_file()]
-    files = files or [ROOT / "tests" / "data" / name for name in CLIPS]
-    return {file.stem: decode_audio(file.read_bytes(), SAMPLE_RATE_HZ, 3600.0) for file in files}
 
 
 def pack_asr(out: Path) -> None:

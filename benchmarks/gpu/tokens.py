@@ -72,7 +72,7 @@ def recordings() -> dict[str, Waveform]:
     if packed.is_file():
         with np.load(packed) as waveforms:
             return {name: waveforms[name].astype(np.float32) / 32_768 for name in waveforms.files}
-    from benchmarks.gpu.pack import read_recordings
+    from benchmarks.gpu.recordings import read_recordings
 
     return read_recordings()
 

@@ -9,10 +9,6 @@ from speech_endpoint.archive.tables import Outcome
 from speech_endpoint.config import ModelSettings
 
 
-class EngineFailed(RuntimeError):
-    """What was in work is lost; the models have to be loaded again."""
-
-
 class Recogniser(Protocol):
     """Transcribes several recordings at once. Lives in a process of its own."""
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from speech_endpoint.archive.recognisers import EngineFailed
+from speech_endpoint.archive.errors import EngineFailed
 from speech_endpoint.archive.tables import Failure, Outcome
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.errors import InvalidRequest, ModelUnavailable

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from speech_endpoint.archive.blocks import Block
-from speech_endpoint.archive.recognisers import EngineFailed, Recogniser
+from speech_endpoint.archive.errors import EngineFailed
+from speech_endpoint.archive.recognisers import Recogniser
 from speech_endpoint.archive.recordings import Archive, Recording
 from speech_endpoint.archive.store import Store
 from speech_endpoint.archive.tables import Failure, Outcome, error_row, transcript_row

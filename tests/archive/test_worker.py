@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from speech_endpoint.archive.blocks import Block, pack
-from speech_endpoint.archive.recognisers import EngineFailed
+from speech_endpoint.archive.errors import EngineFailed
 from speech_endpoint.archive.recordings import Archive, UnknownArchive
 from speech_endpoint.archive.store import Store
 from speech_endpoint.archive.tables import Failure
