@@ -45,6 +45,11 @@ class Request:
     clip: Clip | None = None
     """Of which a voiceprint is made, instead of a transcript."""
 
+    @property
+    def needs_voices(self) -> bool:
+        """Whether voices are to be embedded or compared."""
+        return bool(self.config.known_speakers) or self.clip is not None
+
     @classmethod
     def from_host(cls, data: Any) -> Request:
         """A request as the host hands it over: {"inputs": …, "parameters": {…}}.
@@ -128,6 +133,11 @@ class Reception:
         without_words = request.wants == "speakers"
         return MixRecognition(audio, request.config, self.diarizer, without_words=without_words)
 
+    @property
+    def compares_voices(self) -> bool:
+        """Whether its diarizer, if there is one, has embeddings that can be compared."""
+        return self.diarizer is None or self.diarizer.embedding_model is not None
+
     def hand_back_memory(self) -> None:
         """Give the system what a finished request has left."""
         self._freed_memory.hand_back()
@@ -135,7 +145,7 @@ class Reception:
     def check(self, request: Request) -> None:
         """Raise InvalidRequest for what the models of this endpoint cannot do."""
         config = request.config
-        if config.known_speakers or request.clip is not None:
+        if request.needs_voices:
             self._check_voices(config)
         if config.diarize and self.diarizer is None:
             raise InvalidRequest(

@@ -126,7 +126,7 @@ class ClusterService:
         payload_bytes = len(request.inputs)
         self._check_stage()
         self._backlog.check(payload_bytes)
-        if _compares_voices(request) and self._diarizer is not None and not self._diarizer.is_met:
+        if request.needs_voices and self._diarizer is not None and not self._diarizer.is_met:
             raise Unavailable(
                 "no replica of the diarization model has answered yet", LOADING_RETRY_S, "loading"
             )
@@ -154,7 +154,7 @@ class ClusterService:
             estimated_wait_s=self._backlog.wait_s(),
             batch_rows=0,
             batch_slots=0,
-            compares_voices=self._diarizer is None or self._diarizer.embedding_model is not None,
+            compares_voices=self._reception.compares_voices,
         )
 
     @property
@@ -209,8 +209,7 @@ class ClusterService:
 
     async def _open(self, work: Work) -> list[DecodeRequest]:
         # Voices are learnt by a replica, and whoever waits for one keeps nobody from computing.
-        waits = _compares_voices(work.handle.request)
-        pool = self._listening if waits else self._computing
+        pool = self._listening if work.handle.request.needs_voices else self._computing
         return await self._loop.run_in_executor(pool, partial(_open, work))
 
     async def _write(self, work: Work, requests: list[DecodeRequest]) -> None:
@@ -260,10 +259,6 @@ async def _meet(diarizer: RemoteDiarizer) -> None:
         with contextlib.suppress(Exception):
             await diarizer.meet()
         await asyncio.sleep(PING_S)
-
-
-def _compares_voices(request: Request) -> bool:
-    return bool(request.config.known_speakers) or request.clip is not None
 
 
 def _open(work: Work) -> list[DecodeRequest]:

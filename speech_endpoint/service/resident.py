@@ -142,7 +142,7 @@ class ResidentService:
             batch_slots=engine.n_slots if engine else self.limits.max_slots,
             audio_bytes=self._decoding.held_bytes if self._decoding else 0,
             totals=_totals(engine) if engine else EngineTotals(),
-            compares_voices=self._compares_voices,
+            compares_voices=self._pipeline is None or self._pipeline.compares_voices,
         )
 
     async def drain(self, deadline_s: float) -> None:
@@ -167,11 +167,6 @@ class ResidentService:
             self._decoding.close()
         if self._pipeline:
             self._pipeline.decoder.close()
-
-    @property
-    def _compares_voices(self) -> bool:
-        diarizer = self._pipeline.diarizer if self._pipeline else None
-        return diarizer is None or diarizer.embedding_model is not None
 
     @property
     def _is_at_work(self) -> bool:
