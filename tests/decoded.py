@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
+from speech_endpoint.whisper.attention import frames_of, normalized_attention
 from speech_endpoint.whisper.batching.sequence import DecodeRequest, DecodeResult, RequestGroup
 from speech_endpoint.whisper.fallback import TextQuality
 from speech_endpoint.whisper.model.features import AUDIO_FRAMES
@@ -48,6 +50,7 @@ def decoded(
     alignment: torch.Tensor | None = None,
 ) -> DecodeResult:
     """What the engine would hand out; without alignment, times come from the timestamps."""
+    n_frames = frames_of(request.duration_s)
     return DecodeResult(
         request=request,
         language=language,
@@ -55,7 +58,7 @@ def decoded(
         log_probabilities=(-0.1,) * len(tokens),
         quality=quality,
         temperature=0.0,
-        alignment=alignment,
+        attention=None if alignment is None else partial(normalized_attention, alignment, n_frames),
     )
 
 

@@ -48,12 +48,25 @@ class Replays:
 
 
 class ReplayingBackend(CpuBackend):
+    is_asynchronous = True
+
     def __init__(self) -> None:
         super().__init__("float32", "none")
         self.replays = Replays()
+        self.steps_meanwhile: list[int] = []
+        """Issued between the end of each window and its words' being timed."""
 
     def recorder(self) -> Recorder:
         return self.replays
+
+    def later(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """At once, as on a device: what it reads may change."""
+        found, n_replayed = work().clone(), self.replays.n_replayed
+        return lambda: self._fetched(found, n_replayed)
+
+    def _fetched(self, found: Tensor, n_replayed: int) -> Tensor:
+        self.steps_meanwhile.append(self.replays.n_replayed - n_replayed)
+        return found
 
 
 class RememberingEncoder:

@@ -72,7 +72,7 @@ def test_voice_activity_leaves_its_device_with_the_probabilities(
         assert probabilities.shape == (n_frames,) and probabilities.device.type == "cpu"
 
 
-def test_word_times_leave_the_device_last(fake_gpu: FakeTensorMode) -> None:
+def test_what_word_times_are_made_of_stays_on_its_device(fake_gpu: FakeTensorMode) -> None:
     weights = torch.rand(6, 40, 1500, device=GPU)
-    on_host = normalized_attention(weights, 700)
-    assert on_host.device.type == "cpu" and on_host.shape == (40, 700)
+    smoothed = normalized_attention(weights, 700)
+    assert smoothed.device == GPU and smoothed.shape == (40, 700)

@@ -122,9 +122,8 @@ def compared(theirs: Sequence[DecodeResult], ours: Sequence[DecodeResult]) -> di
         common = next((i for i, (x, y) in enumerate(pairs) if x != y), shorter)
         if a.tokens != b.tokens:
             differ.append((n, common))
-        elif a.alignment is not None and b.alignment is not None and a.tokens:
-            n_frames = max(8, min(1500, a.request.n_samples // 320))
-            one, other = (token_times(each, n_frames) for each in (a.alignment, b.alignment))
+        elif a.attention is not None and b.attention is not None and a.tokens:
+            one, other = token_times(a.attention()), token_times(b.attention())
             time_gap_s = max(time_gap_s, float(np.abs(one - other).max()))
         scores = zip(a.log_probabilities[:common], b.log_probabilities[:common], strict=True)
         score_gap = max([score_gap, *(abs(x - y) for x, y in scores)])

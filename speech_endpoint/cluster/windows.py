@@ -128,6 +128,6 @@ class WindowAnswer:
             text.log_probabilities,
             text.quality,
             text.temperature,
-            alignment=None,
+            attention=None,
             words=text.words,
         )

@@ -13,10 +13,9 @@ import numpy.typing as npt
 import torch
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, Word
-from speech_endpoint.whisper.attention import normalized_attention
 from speech_endpoint.whisper.batching.sequence import DecodeResult
 from speech_endpoint.whisper.confidence import word_probability
-from speech_endpoint.whisper.model.features import AUDIO_FRAME_S, AUDIO_FRAMES
+from speech_endpoint.whisper.model.features import AUDIO_FRAME_S
 from speech_endpoint.whisper.tokenizer import Tokenizer
 
 Times = npt.NDArray[np.floating]
@@ -30,9 +29,8 @@ def timed_words(result: DecodeResult, tokenizer: Tokenizer) -> list[list[Word]]:
     if not segments:
         return []
     duration_s = result.request.n_samples / SAMPLE_RATE_HZ
-    if result.alignment is not None and result.alignment.shape[0]:
-        n_frames = max(1, min(AUDIO_FRAMES, round(duration_s / AUDIO_FRAME_S)))
-        token_starts = token_times(result.alignment, n_frames)
+    if result.attention is not None:
+        token_starts = token_times(result.attention())
     else:
         token_starts = interpolate_between_timestamps(result.tokens, tokenizer, duration_s)
     token_starts = np.minimum(token_starts, duration_s)
@@ -77,15 +75,13 @@ def _segment_words(
     return words
 
 
-def token_times(alignment: torch.Tensor, n_frames: int) -> Times:
+def token_times(attention: torch.Tensor) -> Times:
     """The time at which each token begins, shape (tokens,), seconds.
 
     Args:
-        alignment: attention weights, (heads, tokens, 1500), float32.
-        n_frames: how many of the frames hold audio.
+        attention: (tokens, frames), as `normalized_attention` makes it; on the host.
     """
-    weights = normalized_attention(alignment, n_frames)
-    return dtw(-weights.double().numpy()) * AUDIO_FRAME_S
+    return dtw(-attention.double().numpy()) * AUDIO_FRAME_S
 
 
 def interpolate_between_timestamps(

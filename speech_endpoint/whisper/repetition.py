@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from speech_endpoint.whisper.attention import normalized_attention
+from speech_endpoint.whisper.attention import frames_of, normalized_attention
 from speech_endpoint.whisper.model.features import AUDIO_FRAME_S
 
 # Repetition: a phrase over and over, at least so many tokens of it, and at least so many times.
@@ -108,8 +108,8 @@ def settle(
     n_repeats = (len(text_at) - start) // period
     spoken = 1
     if alignment is not None:
-        n_frames = max(1, min(alignment.shape[-1], round(duration_s / AUDIO_FRAME_S)))
-        looked_at = normalized_attention(alignment, n_frames).argmax(dim=1)[text_at[start:]]
+        attention = normalized_attention(alignment, frames_of(duration_s)).cpu()
+        looked_at = attention.argmax(dim=1)[text_at[start:]]
         # A phrase's tokens: one that looks elsewhere does not matter.
         repeats = looked_at[: n_repeats * period].view(n_repeats, period).float()
         times = (repeats.quantile(0.5, dim=1) * AUDIO_FRAME_S).tolist()

@@ -5,6 +5,7 @@ A backend is chosen once, when models are loaded; everything else is the same co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -47,6 +48,9 @@ class Backend:
     """Frames that the encoder's feed-forward networks take at once."""
     reserved_bytes = 2 * 2**30
     """Memory that slots leave free, for everything else that decoding takes."""
+    is_asynchronous = False
+    """Whether the device works while the host goes on. What a step has finished is then handed out
+    when the next one is under way, so that words are timed meanwhile."""
     awaits_room = False
     """Whether windows that wait are begun only when so many have room: one pass of encoder and
     prompt takes about as long for all of them as for one."""
@@ -224,6 +228,13 @@ class Backend:
     def recorder(self) -> Recorder | None:
         """What records steps to replay them; None where they are issued one by one."""
         return None
+
+    def later(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """Have work done on the device; what waits for its result, and returns it on the host.
+
+        What the work reads may change as soon as this returns, but for tensors that it holds.
+        """
+        return work
 
     def synchronize(self) -> None:
         """Wait until the device has done what it was given, before a clock is read."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -9,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from speech_endpoint.transcript import Waveform
 from speech_endpoint.whisper.backends.base import Backend, Linear
-from speech_endpoint.whisper.backends.recording import CudaGraphs, Recorder
+from speech_endpoint.whisper.backends.recording import CudaGraphs, Recorder, fetch
 
 # cuBLAS chooses its kernel, and with it the order of its sums, by the number of rows, and in half
 # precision the last bits change words. A step is always computed with a whole number of such
@@ -59,6 +61,7 @@ MAX_HELD = 0.05
 class CudaBackend(Backend):
     """PyTorch's own kernels on a GPU, which works while the host goes on."""
 
+    is_asynchronous = True
     awaits_room = True
     records_steps = True
     warms_up = True
@@ -88,6 +91,10 @@ class CudaBackend(Backend):
 
     def synchronize(self) -> None:
         torch.cuda.synchronize(self.device)
+
+    def later(self, work: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        wait = fetch((work(),))
+        return lambda: wait()[0]
 
     def recorder(self) -> Recorder:
         return CudaGraphs(self.device)

@@ -45,15 +45,20 @@ class CudaGraphs:
         return graph.replay, found
 
     def fetch(self, found: Tensors) -> Callable[[], Tensors]:
-        copies = tuple(_pinned_copy(tensor) for tensor in found)
-        event = torch.cuda.Event()
-        event.record(torch.cuda.current_stream(self.device))
+        return fetch(found)
 
-        def wait() -> Tensors:
-            event.synchronize()
-            return copies
 
-        return wait
+def fetch(found: Tensors) -> Callable[[], Tensors]:
+    """Begin to copy tensors of a GPU to the host; what waits for them, and returns them."""
+    copies = tuple(_pinned_copy(tensor) for tensor in found)
+    event = torch.cuda.Event()
+    event.record(torch.cuda.current_stream(found[0].device))
+
+    def wait() -> Tensors:
+        event.synchronize()
+        return copies
+
+    return wait
 
 
 def _pinned_copy(tensor: Tensor) -> Tensor:

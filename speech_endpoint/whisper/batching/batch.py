@@ -186,7 +186,10 @@ class Batch:
         return sequence.may_go_on(eot) and sequence.go_on(self._alignment(row), eot)
 
     def _result(self, row: int) -> DecodeResult:
-        return self.sequences[row].result(self._alignment(row), self.model.tokenizer)
+        model = self.model
+        return self.sequences[row].result(
+            self._alignment(row), model.tokenizer, model.backend.later
+        )
 
     def _alignment(self, row: int) -> torch.Tensor | None:
         """Where the heads looked when each token of a sequence, and the next, was written.

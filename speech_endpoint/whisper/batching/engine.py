@@ -137,18 +137,21 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[DecodeResult | MultilingualWindow]:
-        """Fill free slots, decode one step, and hand out what is done.
+        """Fill free slots, decode one step, and hand out what is done: where the device works
+        while the host goes on, what was done before this step.
 
         Raises:
             OutOfMemory: not even one window fits; the engine then has nothing to do any more.
             Exception: whatever went wrong; `abandon` then, and go on.
         """
+        n_before = len(self._done)
         if not self._fits():
             self._begin_anew(self._n_slots // 2)
         elif self._n_slots < self.max_slots and not self._waiting and not self._decoding:
             self._batch, self._n_slots = None, self.max_slots
-        done, self._done = self._done, []
-        return done
+        n_due = n_before if self.model.backend.is_asynchronous else len(self._done)
+        due, self._done = self._done[:n_due], self._done[n_due:]
+        return due
 
     def _fits(self) -> bool:
         """Decode one step; false if memory ran out. The error, and with it the tensors that its
@@ -172,6 +175,7 @@ class Engine:
         backend.release_memory()
         if n_slots == 0:
             self._waiting.clear()
+            self._done.clear()
             self._n_slots = self.max_slots
             raise OutOfMemory(
                 f"out of memory on {backend.device}, even with one window at a time (batch_size 1);"

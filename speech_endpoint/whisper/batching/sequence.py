@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 
 from speech_endpoint.transcript import SAMPLE_RATE_HZ, DecodingScores, Waveform, Word
+from speech_endpoint.whisper.attention import frames_of, normalized_attention
 from speech_endpoint.whisper.fallback import TextQuality, compression_ratio, temperatures
 from speech_endpoint.whisper.language_id import LanguagePrior
 from speech_endpoint.whisper.logit_rules import Sampler
@@ -16,6 +18,9 @@ from speech_endpoint.whisper.tokenizer import Tokenizer
 
 # Repetition is looked for each time that so many more tokens are written: cheaper than each time.
 REPETITION_CHECK_TOKENS = 8
+
+Later = Callable[[], torch.Tensor]
+"""Waits for a tensor that is on its way to the host."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +128,9 @@ class DecodeResult:
     """Of each token under the rules of decoding."""
     quality: TextQuality
     temperature: float
-    alignment: torch.Tensor | None
-    """(alignment heads, tokens + 1, 1500): where those heads looked when each token, and the end,
-    was written; None where the checkpoint names no such heads."""
+    attention: Later | None
+    """How much more each token, and the end, looked at each frame than the others did, (tokens + 1,
+    frames); None where the checkpoint names no heads that tell."""
     words: Sequence[Sequence[Word]] | None = None
     """Of each segment, where whoever decoded it has timed them already."""
 
@@ -226,7 +231,8 @@ class ActiveSequence:
         """Write on if the repetition is spoken; whether it is.
 
         Args:
-            alignment: as in `DecodeResult`, of the tokens so far.
+            alignment: where the alignment heads looked when each token so far was written,
+                (alignment heads, tokens or one more, 1500); None without such heads.
             eot: the end of text.
         """
         # What is looked for after the last token is known only once the next step has been.
@@ -235,12 +241,18 @@ class ActiveSequence:
         self.repeats_itself = self.ended = not spoken
         return spoken
 
-    def result(self, alignment: torch.Tensor | None, tokenizer: Tokenizer) -> DecodeResult:
+    def result(
+        self,
+        alignment: torch.Tensor | None,
+        tokenizer: Tokenizer,
+        later: Callable[[Later], Later],
+    ) -> DecodeResult:
         """What has been written; repetition that nobody speaks is cut.
 
         Args:
-            alignment: as in `DecodeResult`, of all tokens.
+            alignment: as in `go_on`, of all tokens and the end.
             tokenizer: the model's.
+            later: `Backend.later` of where the alignment is.
         """
         tokens = self.written(tokenizer.eot)
         known = alignment
@@ -266,8 +278,11 @@ class ActiveSequence:
             log_probabilities=log_probabilities,
             quality=quality,
             temperature=self.temperature,
-            alignment=alignment,
+            attention=None if alignment is None else later(self._attention(alignment)),
         )
+
+    def _attention(self, alignment: torch.Tensor) -> Later:
+        return partial(normalized_attention, alignment, frames_of(self.request.duration_s))
 
     def _settled(
         self, tokens: Sequence[int], alignment: torch.Tensor | None, eot: int

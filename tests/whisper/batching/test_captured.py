@@ -10,8 +10,11 @@ from paths import KENNEDY, MODELS
 from replays import ReplayingBackend, Replays, decode
 
 from speech_endpoint.audio.decoding.decode import decode_audio
+from speech_endpoint.whisper.alignment import timed_words
 from speech_endpoint.whisper.backends.cpu import CpuBackend
 from speech_endpoint.whisper.backends.recording import Tensors
+from speech_endpoint.whisper.batching.engine import Engine
+from speech_endpoint.whisper.batching.sequence import DecodeRequest, RequestGroup
 from speech_endpoint.whisper.checkpoint import load_checkpoint
 from speech_endpoint.whisper.model.whisper import WhisperModel
 
@@ -47,7 +50,24 @@ def test_late_looks_and_fixed_addresses_change_no_token(
         assert found[n].tokens == result.tokens, n
         assert found[n].temperature == result.temperature
         assert found[n].log_probabilities == pytest.approx(result.log_probabilities, abs=1e-3)
+        assert timed_words(found[n], captured.tokenizer) == timed_words(result, direct.tokenizer)
     assert captured.backend.replays.n_replayed > captured.backend.replays.n_recorded > 0
+
+
+def test_words_are_timed_while_the_next_step_is_under_way(
+    models: tuple[WhisperModel, WhisperModel], windows: list[np.ndarray]
+) -> None:
+    _, captured = models
+    engine, group = Engine(captured, n_slots=2), RequestGroup()
+    for n, window in enumerate(windows):
+        engine.add(DecodeRequest(group, n, float(n), (window,), fallback=False))
+    captured.backend.steps_meanwhile.clear()
+    while engine.busy:
+        for result in engine.step():
+            timed_words(result, captured.tokenizer)
+    *others, last = captured.backend.steps_meanwhile
+    assert len(others) == len(windows) - 1 and set(others) == {1}
+    assert last == 0
 
 
 class Refuses(Replays):
