@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from speech_endpoint.config import ModelSettings
 from speech_endpoint.diarization.diarizer import Diarizer
@@ -18,9 +19,10 @@ from speech_endpoint.reception import Reception, Request
 from speech_endpoint.recognition import (
     Recognised,
 )
+from speech_endpoint.side_thread import SideThread
 from speech_endpoint.transcript import Segment, Transcript
 from speech_endpoint.transcription.transcriber import Transcriber
-from speech_endpoint.units import finish
+from speech_endpoint.units import Units, finish
 from speech_endpoint.whisper.batching.sequence import DecodingStatistics
 
 logger = logging.getLogger(__name__)
@@ -47,6 +49,11 @@ class SpeechPipeline(Reception):
             Transcriber(settings, repository),
             Diarizer.from_settings(settings, repository),
         )
+        backend = self.transcriber.model.backend
+        self.side_thread = (
+            SideThread(backend.device) if self.diarizer and backend.is_asynchronous else None
+        )
+        """Where speakers are told apart while words are written; None: after them."""
         logger.info(
             "ready on %s after %.1f s: %s, assistant %s, diarization %s",
             self.transcriber.model.backend.device,
@@ -95,20 +102,33 @@ class SpeechPipeline(Reception):
         stopwatch.lap("decode")
         recognition = self.recognition(audio, request)
         finish(recognition.enrol())
-        transcriptions = []
-        for waveform in recognition.waveforms:
-            text = self.transcriber.stream(waveform, request.config, early=early)
-            can_leave = recognition.is_final_early
-            transcriptions.append((yield from text) if can_leave else finish(text))
-        stopwatch.lap("asr")
-        if any(each.segments for each in transcriptions):
-            finish(recognition.diarize())
+        with self._begun(recognition.diarize()) as diarization:
+            transcriptions = []
+            for waveform in recognition.waveforms:
+                text = self.transcriber.stream(waveform, request.config, early=early)
+                can_leave = recognition.is_final_early
+                transcriptions.append((yield from text) if can_leave else finish(text))
+            stopwatch.lap("asr")
+            if any(each.segments for each in transcriptions):
+                diarization()
         recognised = recognition.conclude(transcriptions)
         stopwatch.lap("diarization")
         if not recognition.is_final_early:
             yield from recognised.attribution.segments
         warnings = [*request.warnings, *audio.warnings]
         return to_transcript(recognised, warnings, stopwatch.laps_s, stopwatch.total_s)
+
+    @contextmanager
+    def _begun(self, units: Units[None]) -> Iterator[Callable[[], None]]:
+        """What does the rest of some work, which is given up when nobody asks for it."""
+        if self.side_thread is None:
+            yield lambda: finish(units)
+        else:
+            future = self.side_thread.start(units)
+            try:
+                yield future.result
+            finally:
+                future.cancel()
 
 
 class Stopwatch:

@@ -151,7 +151,7 @@ class MixRecognition:
         known = self._config.known_speakers
         if self._diarizer is not None and known:
             self._voices = yield from known_voices(known, self._clips, self._diarizer)
-            self._matches = [Match(name) for name in self._voices]
+            self._matches = self._unmatched()
 
     def diarize(self) -> Units[None]:
         """As `Recognition.diarize`; if it fails, for whatever reason, the words are no worse."""
@@ -174,8 +174,12 @@ class MixRecognition:
         """As `Recognition.conclude`; segments stay as they are where nobody is told apart."""
         (segments,) = (each.segments for each in transcriptions)
         attribution = Attribution(segments, turns=(), speaker_turns=())
-        is_heard = bool(segments) or self._without_words
-        if self._diarization is not None and is_heard:
+        if not segments and not self._without_words:
+            nobody = to_known_speakers(self._unmatched(), {}, ())
+            return Recognised(
+                attribution, transcriptions, _duration_s(self.waveforms), known_speakers=nobody
+            )
+        if self._diarization is not None:
             try:
                 known = {m.label: m.name for m in self._matches if m.matched and m.label}
                 attribution = attribute(segments, self._diarization, known)
@@ -185,7 +189,7 @@ class MixRecognition:
             attribution,
             transcriptions,
             _duration_s(self.waveforms),
-            self._warnings if is_heard else (),
+            self._warnings,
             to_known_speakers(self._matches, attribution.names, attribution.speaker_turns),
         )
 
@@ -200,7 +204,10 @@ class MixRecognition:
     def _fail(self) -> None:
         logger.exception(WITHOUT_SPEAKERS)
         self._diarization, self._warnings = None, (WITHOUT_SPEAKERS,)
-        self._matches = [Match(name) for name in self._voices]
+        self._matches = self._unmatched()
+
+    def _unmatched(self) -> list[Match]:
+        return [Match(name) for name in self._voices]
 
 
 class ChannelRecognition:

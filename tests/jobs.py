@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import queue
 import wave
 from collections.abc import Callable
 from typing import Any
@@ -100,12 +101,23 @@ def begin(scheduler: Scheduler, request: Request) -> tuple[Teller, Work]:
     return teller, work
 
 
-def new_scheduler(pipeline: SpeechPipeline) -> Scheduler:
-    return Scheduler(pipeline, N_SLOTS, Backlog(ServiceLimits()))
+class SchedulerWithInbox(Scheduler):
+    """What other threads have for it waits here."""
+
+    def __init__(self, pipeline: SpeechPipeline) -> None:
+        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        super().__init__(pipeline, N_SLOTS, Backlog(ServiceLimits()), self.inbox.put)
 
 
-def run(scheduler: Scheduler) -> None:
-    while scheduler.busy:
+def new_scheduler(pipeline: SpeechPipeline) -> SchedulerWithInbox:
+    return SchedulerWithInbox(pipeline)
+
+
+def run(scheduler: SchedulerWithInbox) -> None:
+    """Until all jobs are over."""
+    while scheduler._works:
+        while not (scheduler.busy and scheduler.inbox.empty()):
+            scheduler.inbox.get()()
         scheduler.turn()
 
 

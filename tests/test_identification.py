@@ -17,6 +17,7 @@ from scipy.signal import resample_poly
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.identification import UnusableClip, embed_voice, enrol
+from speech_endpoint.reception import Request
 from speech_endpoint.units import finish
 from speech_endpoint.voices.voiceprint import Voiceprint
 
@@ -118,6 +119,19 @@ def test_a_recording_without_words_has_nobody(ask, voiceprint, wav):
     answer = ask(wav(np.zeros(2 * RATE_HZ, np.float32)), known)
     nobody = {"name": "austen", "matched": False, "speaker": None, "score": None, "seconds": 0.0}
     assert answer["known_speakers"] == [nobody]
+
+
+def test_who_is_heard_but_says_no_word_is_not_recognised(handler, voiceprint, conversation, wav):
+    """As a service finds out, which looks for speakers before it knows of words."""
+    pipeline = handler.pipeline
+    parameters = {"known_speakers": [{"name": "austen", "reference": voiceprint("austen")}]}
+    request = Request.from_host({"inputs": conversation, "parameters": parameters})
+    recognition = pipeline.recognition(pipeline.decode(request), request)
+    finish(recognition.enrol())
+    finish(recognition.diarize())
+    nothing = pipeline.transcriber(np.zeros(RATE_HZ, np.float32), request.config)
+    (found,) = recognition.conclude([nothing]).known_speakers
+    assert not found.matched and found.speaker is None and found.score is None
 
 
 def test_the_threshold_is_the_callers(ask, voiceprint, conversation):

@@ -226,10 +226,8 @@ class ClusterService:
                 texts |= {group.create_task(self._dispatcher.decode(each)) for each in more}
 
     async def _diarize(self, work: Work) -> None:
-        started = time.perf_counter()
         units = work.diarize()
         await self._loop.run_in_executor(self._listening, lambda: list(units))
-        work.diarization_s = time.perf_counter() - started
 
     async def _compute(self, work: Callable[[], Result]) -> Result:
         return await self._loop.run_in_executor(self._computing, work)

@@ -211,7 +211,7 @@ class ResidentService:
         self._pipeline = pipeline
         memory_bytes = self.limits.audio_memory_mb * 2**20
         self._decoding = DecodingStage(pipeline, memory_bytes, self._on_decoded, self._on_failed)
-        self._scheduler = Scheduler(pipeline, self.limits.max_slots, self._backlog)
+        self._scheduler = Scheduler(pipeline, self.limits.max_slots, self._backlog, self._inbox.put)
         self._enter("ready", self.settings.asr_model)
         return self._scheduler
 

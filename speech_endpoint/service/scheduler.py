@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
@@ -77,14 +78,21 @@ def _without(
 class Scheduler:
     """Jobs that are at work. All calls come from one thread."""
 
-    def __init__(self, pipeline: SpeechPipeline, n_slots: int, backlog: Backlog) -> None:
+    def __init__(
+        self,
+        pipeline: SpeechPipeline,
+        n_slots: int,
+        backlog: Backlog,
+        post: Callable[[Callable[[], None]], None],
+    ) -> None:
         """
         Args:
             pipeline: the models.
             n_slots: windows decoded together.
             backlog: is told how jobs get on, and how fast.
+            post: has something done on this thread; may be called from any.
         """
-        self.pipeline, self.backlog = pipeline, backlog
+        self.pipeline, self.backlog, self._post = pipeline, backlog, post
         transcriber = pipeline.transcriber
         self.engine = Engine(
             transcriber.model,
@@ -99,6 +107,8 @@ class Scheduler:
         self._opening: deque[tuple[Work, Units[list[DecodeRequest]]]] = deque()
         """Jobs in whose recordings speech is looked for."""
         self._diarizing: deque[tuple[Work, Units[None]]] = deque()
+        self._beside: dict[Caller, Future[None]] = {}
+        """Jobs whose speakers are told apart on another thread."""
         self._voice_activity = Share(VOICE_ACTIVITY_SHARE)
         self._diarization = Share(DIARIZATION_SHARE)
         self._done_s = 0.0
@@ -107,7 +117,7 @@ class Scheduler:
 
     @property
     def busy(self) -> bool:
-        """Whether there is anything to do."""
+        """Whether there is anything to do on this thread."""
         return bool(self._coming or self._opening or self._diarizing or self.engine.busy)
 
     def add(self, work: Work) -> None:
@@ -123,6 +133,8 @@ class Scheduler:
         self._coming = _without(work, self._coming)
         self._opening = _without(work, self._opening)
         self._diarizing = _without(work, self._diarizing)
+        if future := self._beside.pop(work.caller, None):
+            future.cancel()
         self.backlog.remove(work.handle)
         self.pipeline.hand_back_memory()
 
@@ -169,16 +181,27 @@ class Scheduler:
             self.engine.add(request)
         self.backlog.update(work.handle, work.left_s)
         if not work.is_diarized:
-            self._diarizing.append((work, work.diarize()))
+            self._begin_to_diarize(work)
         self._conclude_if_done(work)
+
+    def _begin_to_diarize(self, work: Work) -> None:
+        if self.pipeline.side_thread is None:
+            self._diarizing.append((work, work.diarize()))
+            return
+        future = self.pipeline.side_thread.start(work.diarize())
+        self._beside[work.caller] = future
+        future.add_done_callback(lambda _: self._post(partial(self._on_diarized, work)))
+
+    def _on_diarized(self, work: Work) -> None:
+        if future := self._beside.pop(work.caller, None):
+            self._guarded(work, future.result)
+            self._conclude_if_done(work)
 
     def _diarize_one(self) -> None:
         work, units = self._diarizing.popleft()
         started = time.perf_counter()
         unit = self._guarded(work, lambda: _next(units))
-        elapsed_s = time.perf_counter() - started
-        work.diarization_s += elapsed_s
-        self._diarization.spend(elapsed_s)
+        self._diarization.spend(time.perf_counter() - started)
         if unit is not None and not unit.is_last:
             self._diarizing.append((work, units))
         else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from speech_endpoint.audio.decoding.sandbox import DecodedAudio
 from speech_endpoint.audio.peaks import peaks
@@ -22,6 +23,8 @@ from speech_endpoint.whisper.batching.sequence import (
     DecodeResult,
     MultilingualWindow,
 )
+
+Result = TypeVar("Result")
 
 SHORT_S = 30.0
 """Of audio: who sends no more is served first."""
@@ -76,7 +79,7 @@ class Work:
         is_anything_said = False
         for waveform in self.recognition.waveforms:
             units = self.pipeline.transcriber.open(waveform, config, self.caller)
-            recording = yield from _timed(units)
+            recording = OpenRecording(*(yield from _timed(units)))
             self.recordings.append(recording)
             is_anything_said |= bool(recording.decoder.records)
             requests += self._first_requests(recording.decoder)
@@ -95,8 +98,8 @@ class Work:
         return decoder.requests()
 
     def diarize(self) -> Units[None]:
-        """Find out who speaks when."""
-        yield from self.recognition.diarize()
+        """Find out who speaks when; may be done on any thread."""
+        _, self.diarization_s = yield from _timed(self.recognition.diarize())
         self.is_diarized = True
 
     def on_results(
@@ -174,14 +177,14 @@ class Work:
             self.handle.emit(Progress(share * self.duration_s, self.duration_s, queue_s=0.0))
 
 
-def _timed(units: Units[RecordingDecoder]) -> Generator[None, None, OpenRecording]:
-    """Do units; what comes of them, and the time that they took themselves."""
-    vad_s = 0.0
+def _timed(units: Units[Result]) -> Units[tuple[Result, float]]:
+    """Do units; what comes of them, and the seconds that they took themselves."""
+    spent_s = 0.0
     while True:
         started = time.perf_counter()
         try:
             next(units)
         except StopIteration as end:
-            return OpenRecording(end.value, vad_s + time.perf_counter() - started)
-        vad_s += time.perf_counter() - started
+            return end.value, spent_s + time.perf_counter() - started
+        spent_s += time.perf_counter() - started
         yield
