@@ -36,6 +36,8 @@ GRACE_S = 10.0
 MIN_PACE = 60.0
 """Seconds of sound a second that decoding must keep up, after a grace of `GRACE_S`. The slowest
 codecs reach several hundred on one core."""
+MAX_PASSES = 3
+"""A silent track, the one after it, and that once more in another mix."""
 WORKER_MODULE = "speech_endpoint.audio.decoding.worker"
 INHERITED = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT")
 """Of the environment: nothing that could hold a secret."""
@@ -166,7 +168,7 @@ def _converse(channel: socket.socket, options: DecodingOptions) -> dict[str, Any
 
 
 def _longest_wait_s(options: DecodingOptions) -> float | None:
-    wait_s = 2 * GRACE_S + options.max_audio_s / MIN_PACE
+    wait_s = 2 * GRACE_S + MAX_PASSES * options.max_audio_s / MIN_PACE
     return wait_s if wait_s < threading.TIMEOUT_MAX else None
 
 

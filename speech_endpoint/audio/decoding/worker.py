@@ -28,7 +28,7 @@ import numpy as np
 from speech_endpoint.audio.decoding.decode import MemorySink, decode
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.decoding.rendering import Samples
-from speech_endpoint.audio.decoding.sandbox import GRACE_S, MIN_PACE
+from speech_endpoint.audio.decoding.sandbox import GRACE_S, MAX_PASSES, MIN_PACE
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
@@ -84,7 +84,7 @@ def confine(options: DecodingOptions) -> None:
 
 
 def _reply(payload: mmap.mmap, options: DecodingOptions, samples_fd: int) -> dict[str, Any]:
-    timer = Timer()
+    timer = Timer(options.max_audio_s)
     try:
         n_channels, warnings = decode(payload, options, FileSink(samples_fd), timer.progress)
     except InvalidRequest as error:
@@ -105,17 +105,37 @@ def _out_of_memory() -> str:
     )
 
 
-class Timer:
-    """Ends this process when decoding hangs, or falls behind `MIN_PACE`."""
+class Allowance:
+    """How long decoding may take, by how much has been decoded: at `MIN_PACE` at least.
 
-    def __init__(self) -> None:
-        self._started = time.monotonic()
+    What is decoded once more, in another mix or because a track is silent, counts again, as often
+    as `MAX_PASSES` allows.
+    """
+
+    def __init__(self, max_audio_s: float) -> None:
+        self._left_to_repeat_s = (MAX_PASSES - 1) * max_audio_s
+        self._position_s = self._repeated_s = 0.0
+
+    def seconds(self, position_s: float) -> float:
+        """From the start on, now that `position_s` seconds of the recording are decoded."""
+        again_s = min(self._left_to_repeat_s, max(0.0, self._position_s - position_s))
+        self._left_to_repeat_s -= again_s
+        self._repeated_s += again_s
+        self._position_s = position_s
+        return GRACE_S + (self._repeated_s + position_s) / MIN_PACE
+
+
+class Timer:
+    """Ends this process when decoding hangs, or is slower than is allowed."""
+
+    def __init__(self, max_audio_s: float) -> None:
+        self._started, self._allowance = time.monotonic(), Allowance(max_audio_s)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         self.progress(0.0)
 
     def progress(self, position_s: float) -> None:
         """Set the alarm anew: `position_s` seconds of the recording are decoded."""
-        left_s = GRACE_S + position_s / MIN_PACE - (time.monotonic() - self._started)
+        left_s = self._allowance.seconds(position_s) - (time.monotonic() - self._started)
         signal.setitimer(signal.ITIMER_REAL, max(left_s, 0.001))
 
 

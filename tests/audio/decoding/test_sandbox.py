@@ -19,7 +19,8 @@ from paths import AUSTEN, KENNEDY, REPOSITORY
 
 from speech_endpoint.audio.decoding.decode import decode_audio
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
-from speech_endpoint.audio.decoding.sandbox import AudioDecoder
+from speech_endpoint.audio.decoding.sandbox import GRACE_S, MAX_PASSES, MIN_PACE, AudioDecoder
+from speech_endpoint.audio.decoding.worker import Allowance
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.transcript import SAMPLE_RATE_HZ
 
@@ -204,11 +205,29 @@ def test_decoding_that_hangs_is_ended_whatever_holds_it() -> None:
     program = (
         "import threading\n"
         "from speech_endpoint.audio.decoding.worker import Timer\n"
-        "Timer().progress(-600.0)\n"  # As far behind as ten seconds without a sample.
+        "Timer(0.0).progress(-600.0)\n"  # As far behind as ten seconds without a sample.
         "threading.Event().wait()"
     )
     ended = subprocess.run([sys.executable, "-c", program], cwd=REPOSITORY, timeout=60)
     assert ended.returncode == -signal.SIGALRM
+
+
+def test_what_is_decoded_twice_may_take_twice_the_time() -> None:
+    """An hour in which the channels cancel out is decoded once more, in another mix."""
+    allowance = Allowance(max_audio_s=3600)
+    assert allowance.seconds(0.0) == GRACE_S
+    for _ in range(2):
+        for position_s in range(0, 3601, 600):
+            allowed_s = allowance.seconds(position_s)
+    assert allowed_s == GRACE_S + 2 * 3600 / MIN_PACE
+
+
+def test_a_file_of_many_silent_tracks_may_not_take_their_time() -> None:
+    allowance = Allowance(max_audio_s=3600)
+    for _ in range(100):
+        allowance.seconds(0.0)
+        allowed_s = allowance.seconds(3600.0)
+    assert allowed_s == GRACE_S + MAX_PASSES * 3600 / MIN_PACE
 
 
 def test_a_recording_may_be_as_long_as_the_limit(
