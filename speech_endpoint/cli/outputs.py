@@ -66,8 +66,8 @@ def output_stems(sources: Sequence[Source], folder: Path | None) -> list[Path]:
     """What the outputs of each recording are called, but for their suffix.
 
     That is the recording's name without its own suffix; with it where two would have one name
-    (a.mp3 and a.wav), or an output would be the recording (a.json). Where two folders that were
-    named both have a recording of that name, theirs are kept apart.
+    (a.mp3 and a.wav, or a.mp3 and a.mp3.ogg), or an output would be the recording (a.json). Where
+    two folders that were named both have a recording of that name, theirs are kept apart.
 
     Args:
         sources: no two are the same file.
@@ -85,7 +85,7 @@ def output_stems(sources: Sequence[Source], folder: Path | None) -> list[Path]:
             else folder / source.relative
             for source in sources
         ]
-    counts = Counter(path.with_suffix("") for path in whole)
+    counts = Counter(path.with_suffix("") for path in whole) + Counter(whole)
     return [
         path if counts[path.with_suffix("")] > 1 or format_of(path) else path.with_suffix("")
         for path in whole

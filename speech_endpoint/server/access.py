@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -95,7 +95,7 @@ class Access:
     def _check_host(self, headers: Headers) -> None:
         # A page may have its own name resolve to this machine (DNS rebinding): browsers then take
         # this server for the page's own.
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
+        name = _split(f"//{headers.get('host', '')}").hostname or ""
         if not (is_loopback(name) or name in self._hosts):
             raise ApiError(
                 421,
@@ -108,10 +108,18 @@ class Access:
         origin = headers.get("origin")
         if origin is None or origin in self._origins:
             return
-        if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        if _split(origin).netloc.lower() != headers.get("host", "").lower():
             raise ApiError(
                 403, "origin_not_allowed", "origin: pages of others may call only by CORS_ORIGINS"
             )
+
+
+def _split(url: str) -> SplitResult:
+    """A URL's parts; none of one that cannot be read."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
 
 
 def _hash(key: str) -> bytes:

@@ -153,6 +153,8 @@ def test_outputs_are_named_after_recordings_without_their_suffix() -> None:
 def test_recordings_that_differ_in_their_suffix_keep_it() -> None:
     names = ("in/a.mp3", "in/a.wav", "in/b.wav")
     assert _stems(*names) == ["in/a.mp3", "in/a.wav", "in/b"]
+    names = ("in/a.mp3", "in/a.wav", "in/a.mp3.ogg", "in/b.mp3", "in/b.mp3.ogg")
+    assert _stems(*names) == ["in/a.mp3", "in/a.wav", "in/a.mp3.ogg", "in/b", "in/b.mp3.ogg"]
 
 
 def test_recordings_of_one_name_in_two_folders_are_kept_apart() -> None:

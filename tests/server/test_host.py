@@ -13,7 +13,7 @@ from paths import KENNEDY
 from scripted import EVENTS
 from served import ScriptedService, Served, failing
 
-from speech_endpoint.errors import InvalidRequest
+from speech_endpoint.errors import InvalidRequest, OutOfMemory
 from speech_endpoint.output.response import to_json
 from speech_endpoint.reception import Request
 from speech_endpoint.server.app import create_app
@@ -82,18 +82,24 @@ def test_a_caller_that_prefers_events_gets_the_same_answer_after_them() -> None:
 
 @pytest.mark.pure
 @pytest.mark.parametrize(
-    ("error", "status"),
-    [(InvalidRequest("inputs", "unreadable", "no audio"), 400), (RuntimeError("secret"), 500)],
+    ("error", "status", "should_retry"),
+    [
+        (InvalidRequest("inputs", "unreadable", "no audio"), 400, True),
+        (RuntimeError("secret"), 500, True),
+        (OutOfMemory("too long"), 500, False),
+    ],
 )
 def test_what_goes_wrong_amid_events_has_the_status_that_it_would_have_had(
-    error: Exception, status: int
+    error: Exception, status: int, should_retry: bool
 ) -> None:
     service = ScriptedService(Progress(0.0, None, 0.0), Failed(error))
     with Served(create_app(service, ServerSettings(asr_model="a/b"))) as server:
         headers = WAV | {"prefer": "event-stream"}
         answer = requests.post(server.url, data=b"RIFF", headers=headers, timeout=30)
     kind, data = answer.text.split("\n\n")[-2].split("\ndata: ")
-    assert kind == "event: error" and json.loads(data)["status"] == status
+    found = json.loads(data)
+    assert kind == "event: error" and found["status"] == status
+    assert found["should_retry"] is should_retry
     assert "secret" not in answer.text
 
 

@@ -75,7 +75,9 @@ def _last_event(response: requests.Response, on_advance: OnAdvance) -> Answer:
         if kind == "answer":
             return Answer(response.url, OK, data)
         if kind == "error":
-            return Answer(response.url, int(json.loads(data)["status"]), data)
+            error = json.loads(data)
+            is_final = not error.get("should_retry", True)
+            return Answer(response.url, int(error["status"]), data, is_final=is_final)
         fields = json.loads(data)
         if kind == "segment":
             on_advance(Advance(reached.done_s, reached.duration_s, fields["text"]))

@@ -75,7 +75,8 @@ class EndpointClient:
                 with self._post(body) as response:
                     answer = read_answer(response, on_advance)
             except requests.RequestException as error:
-                if is_last or isinstance(error, requests.exceptions.InvalidURL):
+                # An address without a scheme, or with one that is no web server's, stays so.
+                if is_last or isinstance(error, ValueError):
                     raise EndpointUnreachable(f"{self.url} cannot be reached: {error}") from None
                 self._wait(Backoff(None, attempt).seconds)
                 continue

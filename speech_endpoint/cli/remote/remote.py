@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import bisect
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any
 from urllib.parse import urlsplit
 
 from speech_endpoint.cli.recognisers import OnAdvance, ignore
 from speech_endpoint.cli.remote.endpoint_errors import EndpointError
 from speech_endpoint.cli.remote.http import EndpointClient
+from speech_endpoint.languages import language_code
 from speech_endpoint.output.parsing import from_json
-from speech_endpoint.transcript import Segment, Transcript, Word
+from speech_endpoint.transcript import Segment, Transcript, Turn, Word
 
 # An endpoint that sleeps is started by the first request, which then waits for it, seconds.
 # This project's server streams where that is preferred, and no other server knows the preference.
@@ -97,10 +99,16 @@ def _from_verbose_json(answer: Mapping[str, Any]) -> Transcript:
     words: list[list[Mapping[str, Any]]] = [[] for _ in parts]
     for word in (answer.get("words") or ()) if parts else ():
         words[max(0, bisect.bisect_right(starts, float(word["start"])) - 1)].append(word)
-    segments = map(_segment, parts, words)
+    written = [segment for segment in map(_segment, parts, words) if segment.text.strip()]
+    said = [word for segment in written for word in segment.words]
     return Transcript(
-        segments=tuple(segment for segment in segments if segment.text.strip()),
-        language=answer.get("language"),
+        segments=tuple(written),
+        turns=tuple(
+            Turn(speaker, tuple(own))
+            for speaker, own in groupby(said, key=lambda word: word.speaker)
+            if speaker is not None
+        ),
+        language=_code(answer.get("language")),
         duration_s=float(answer.get("duration") or 0.0),
         warnings=tuple(map(str, answer.get("warnings") or ())),
     )
@@ -108,12 +116,26 @@ def _from_verbose_json(answer: Mapping[str, Any]) -> Transcript:
 
 def _segment(part: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> Segment:
     """A segment with its words' times where the words are its text's, else as one word."""
-    texts = part["text"].split()
+    texts, speaker = part["text"].split(), part.get("speaker")
     if len(texts) != len(words):
-        return Segment((Word(part["text"], float(part["start"]), float(part["end"])),))
+        word = Word(part["text"], float(part["start"]), float(part["end"]), speaker=speaker)
+        return Segment((word,))
     return Segment(
         tuple(
-            Word(f" {text}", float(word["start"]), float(word["end"]))
+            Word(
+                f" {text}",
+                float(word["start"]),
+                float(word["end"]),
+                speaker=word.get("speaker", speaker),
+            )
             for text, word in zip(texts, words, strict=True)
         )
     )
+
+
+def _code(language: str | None) -> str | None:
+    """Of a language that servers call by its English name, or by a name of their own."""
+    try:
+        return language_code(language or "")
+    except ValueError:
+        return language

@@ -1,7 +1,7 @@
 """The host's answer as events, for a caller that prefers them (RFC 7240); the host knows none.
 
 Progress in comment lines and `segment` events, then one `answer`, which is the whole JSON, or an
-`error` with the status that it would have had.
+`error` with the status that it would have had, and whether another try may help.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ async def stream_answer(work: Work, config: InferenceConfig, send: Send) -> None
     except Exception as error:
         api_error = noted(error, work.record)
         text = str(error) if isinstance(error, InvalidRequest) else api_error.message
-        await write(send, message("error", {"error": text, "status": api_error.status}))
+        should_retry = api_error.headers.get("x-should-retry") != "false"
+        fields = {"error": text, "status": api_error.status, "should_retry": should_retry}
+        await write(send, message("error", fields))
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

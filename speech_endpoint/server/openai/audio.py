@@ -72,11 +72,13 @@ class Diarization:
         request = HttpRequest(scope, receive)
         with self.desk.budget.account() as account:
             form = await self.desk.form(request, account)
+            check_model(form.text("model"), self.desk.settings)
             response_format = form.text("response_format") or "json"
             if response_format not in DIARIZATION_FORMATS:
                 allowed = ", ".join(DIARIZATION_FORMATS)
                 raise invalid("response_format", f"expected one of {allowed}")
-            fields = [*form.fields, ("response_format", "diarized_json")]
+            others = [field for field in form.fields if field[0] != "response_format"]
+            fields = [*others, ("response_format", "diarized_json")]
             options = read_options(fields, self.desk.settings)
             record_of(scope).format = response_format
             speech = replace(speech_request(form, options), wants="speakers")

@@ -112,6 +112,22 @@ def test_a_stream_that_ends_too_soon_or_says_that_it_will_is_asked_for_again(mon
     assert len(server.requests) == 3
 
 
+def test_what_another_try_does_not_help_is_not_tried_again_though_it_was_streamed() -> None:
+    late = {"error": "took 600 s", "status": 504, "should_retry": False}
+    with (
+        stand_in(_events(PROGRESS, f"event: error\ndata: {json.dumps(late)}\n\n")) as server,
+        pytest.raises(EndpointError, match="took 600 s"),
+    ):
+        HostEndpoint(server.url, None, 1).transcribe(b"x", {})
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("address", ["localhost:8000", "my.host/v1", "http://"])
+def test_an_address_that_is_none_is_refused_at_once(address: str) -> None:
+    with pytest.raises(EndpointUnreachable, match="cannot be reached"):
+        HostEndpoint(address, None, 1).transcribe(b"x", {})
+
+
 @pytest.mark.parametrize(
     ("event", "kind", "message"),
     [
@@ -145,6 +161,21 @@ VERBOSE = {
         {"word": "Bye", "start": 1.0, "end": 1.5},
     ],
 }
+
+
+def test_speakers_that_a_server_of_openais_api_adds_are_kept() -> None:
+    """This project's server names them beside each segment and word."""
+    segments = [
+        {**part, "speaker": name} for part, name in zip(VERBOSE["segments"], "AB", strict=True)
+    ]
+    with stand_in(Answer(200, {**VERBOSE, "segments": segments})) as server:
+        transcript = OpenAIEndpoint(server.url, None, 1).transcribe(b"x", {})
+    assert [(turn.speaker, turn.text) for turn in transcript.turns] == [
+        ("A", " Hello, you."),
+        ("B", " Bye."),
+    ]
+    assert [word.speaker for word in transcript.words] == ["A", "A", "B"]
+    assert transcript.language == "en"
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/audio/transcriptions"])

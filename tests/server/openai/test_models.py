@@ -28,8 +28,11 @@ def test_a13_any_name_of_a_model_is_served_unless_names_are_strict(url: str) -> 
     with served(ScriptedService(*EVENTS), model_names="strict") as server:
         assert post(server.url, model="whisper-1").status_code == 200
         assert post(server.url).status_code == 200
-        answer = post(server.url, model="nonsense")
-        assert (answer.status_code, error_of(answer)["code"]) == (404, "model_not_found")
+        for route in ("transcriptions", "translations", "diarization"):
+            answer = httpx.post(
+                f"{server.url}/v1/audio/{route}", files={"file": b"x"}, data={"model": "nonsense"}
+            )
+            assert (answer.status_code, error_of(answer)["code"]) == (404, "model_not_found")
 
 
 def test_models_are_listed_as_the_sdk_expects(url: str) -> None:
