@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from speech_endpoint.audio.decoding.file_decoder import DecodingOptions
 from speech_endpoint.audio.decoding.sandbox import AudioDecoder, DecodedAudio
-from speech_endpoint.audio.payload import payload_bytes
+from speech_endpoint.audio.payload import check_type, payload_bytes
 from speech_endpoint.config import InferenceConfig, ModelSettings
 from speech_endpoint.errors import InvalidRequest
 from speech_endpoint.identification import FIELD, SpeakerFinder, bad_reference, check_known
@@ -55,7 +55,8 @@ class Request:
         """A request as the host hands it over: {"inputs": …, "parameters": {…}}.
 
         Raises:
-            InvalidRequest: no inputs, or parameters that are not allowed.
+            InvalidRequest: no inputs, or parameters that are not allowed; of inputs, that they are
+                bytes or text is all that is looked at.
         """
         if not isinstance(data, dict) or data.get("inputs") is None:
             raise InvalidRequest(
@@ -63,6 +64,7 @@ class Request:
                 "missing",
                 'missing; send {"inputs": <base64 audio>, "parameters": {…}} or the audio\'s bytes',
             )
+        check_type(data["inputs"])
         config, warnings = InferenceConfig.from_parameters(data.get("parameters"))
         warnings += warn_of_unknown("request: unknown key", data, ("inputs", "parameters"))
         return cls(data["inputs"], config, tuple(warnings))

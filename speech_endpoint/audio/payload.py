@@ -11,7 +11,8 @@ from speech_endpoint.errors import InvalidRequest
 
 LINE_BREAKS = b"\r\n\t\v\f"
 URL_SAFE_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
-BLANKS_AT_LINE_BREAKS = re.compile(rb" *[\r\n\t\v\f][ \r\n\t\v\f]*")
+# From a run's first blank alone: from each of them the search would take quadratic time.
+BLANKS_AT_LINE_BREAKS = re.compile(rb"(?<! ) *[\r\n\t\v\f][ \r\n\t\v\f]*")
 
 
 def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
@@ -25,22 +26,27 @@ def payload_bytes(inputs: Any, max_bytes: int) -> bytes:
     Raises:
         InvalidRequest: empty, not base64, of another type, or more than `max_bytes`.
     """
+    check_type(inputs)
     if isinstance(inputs, (bytes, bytearray, memoryview)):
         _check_size(memoryview(inputs).nbytes, max_bytes)
         payload = bytes(inputs)
-    elif isinstance(inputs, str):
+    else:
         payload = _from_base64(inputs, max_bytes)
         _check_size(len(payload), max_bytes)
-    else:
-        raise invalid_inputs(
-            "invalid_type",
-            f"expected base64 text or bytes of an audio file, got {type(inputs).__name__}",
-        )
     if not payload:
         raise invalid_inputs(
             "missing", "empty; give the bytes of an audio file, or their base64 text"
         )
     return payload
+
+
+def check_type(inputs: Any) -> None:
+    """Raise InvalidRequest for what is neither bytes nor text."""
+    if not isinstance(inputs, (bytes, bytearray, memoryview, str)):
+        raise invalid_inputs(
+            "invalid_type",
+            f"expected base64 text or bytes of an audio file, got {type(inputs).__name__}",
+        )
 
 
 def _check_size(n_bytes: int, max_bytes: int) -> None:

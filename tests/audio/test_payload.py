@@ -82,6 +82,11 @@ def test_any_text_is_a_payload_or_an_error_of_inputs(text: str) -> None:
         assert payload_bytes(text, MAX_BYTES)
 
 
+def test_a_long_run_of_blanks_is_searched_once() -> None:
+    """From each of its blanks anew it would take days."""
+    assert len(payload_bytes(f"QUFB{' ' * 8_000_000}QUFB", 2**24)) == 6_000_006
+
+
 def test_base64_that_is_mostly_blanks_takes_no_list_of_its_parts() -> None:
     import tracemalloc
 

@@ -41,6 +41,8 @@ REQUESTS = [
     {"json": {"inputs": base64.b64encode(b"RIFF").decode(), "parameters": {"task": "sing"}}},
     {"json": {"inputs": base64.b64encode(b"RIFF").decode(), "extra": 1}},
     {"json": {"inputs": "", "parameters": {"batch_size": 0}}},
+    {"json": {"inputs": 1}},
+    {"json": {"inputs": True}},
     {"json": {"inputs": base64.b64encode(b"R").decode(), "parameters": []}},
 ]
 

@@ -249,7 +249,7 @@ def _check_chunking(fields: Fields) -> None:
     for name, most in limits.items():
         try:
             number = float(strategy.get(name, 0))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             number = -1.0
         if not 0 <= number <= most:
             raise invalid("chunking_strategy", f"{name}: expected a number from 0 to {most}")

@@ -71,6 +71,11 @@ def test_a4_each_field_without_effect_is_named_once() -> None:
         ("timestamp_granularities[]", "letter", "timestamp_granularities"),
         ("chunking_strategy", "sometimes", "chunking_strategy"),
         ("chunking_strategy", '{"type": "server_vad", "threshold": 2}', "chunking_strategy"),
+        (
+            "chunking_strategy",
+            f'{{"type": "server_vad", "threshold": 1{"0" * 400}}}',
+            "chunking_strategy",
+        ),
         ("chunking_strategy", "[" * 100_000, "chunking_strategy"),
         ("language", "klingon", "language"),
         ("keywords[]", "a<b", "keywords"),
