@@ -161,5 +161,5 @@ def _rows(
             for batch in batches:
                 for value in batch.column(0):
                     if recording := by_row.get(first):
-                        yield recording, value.as_py()["bytes"] or b""
+                        yield recording, (value.as_py() or {}).get("bytes") or b""
                     first += 1

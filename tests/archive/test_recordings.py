@@ -20,7 +20,10 @@ def write(folder, *names):
 
 def write_data_set(path, audio, rows_a_group):
     path.parent.mkdir(parents=True, exist_ok=True)
-    column = [{"bytes": content, "path": f"{i}.wav"} for i, content in enumerate(audio)]
+    column = [
+        None if content is None else {"bytes": content, "path": f"{i}.wav"}
+        for i, content in enumerate(audio)
+    ]
     table = pa.table({"text": ["?"] * len(audio), "audio": column})
     pq.write_table(table, path, row_group_size=rows_a_group)
 
@@ -66,6 +69,12 @@ def test_rows_of_a_data_set_are_recordings(tmp_path):
         "data/train-0.parquet#49": audio[49],
         "a.wav": b"a.wav",
     }
+
+
+def test_a_row_that_is_null_is_a_recording_of_nothing(tmp_path):
+    write_data_set(tmp_path / "data.parquet", [b"a", None, b"c"], rows_a_group=2)
+    archive = Archive(str(tmp_path))
+    assert [content for _, content in archive.read(list(archive.find()))] == [b"a", b"", b"c"]
 
 
 def test_a_table_without_audio_is_passed_over(tmp_path):

@@ -179,7 +179,9 @@ class FileDecoder:
     def _check_length(self, length_s: float | None, container: Any, n_channels: int) -> None:
         """Refuse what its own header says is too long, before any of it is decoded."""
         if length_s is None and set(container.format.name.split(",")) & LENGTH_IN_HEADER:
-            length_s = (container.duration or 0) / av.time_base
+            # Of a piece of a live stream: on the clock on which it begins late.
+            begins = max(0, container.start_time or 0)
+            length_s = ((container.duration or 0) - begins) / av.time_base
         n_outputs = n_channels if self.options.apart else 1
         limit_s = self.options.max_audio_s + ROUNDING_S
         if length_s is not None and (self._done_s + length_s) * n_outputs > limit_s:

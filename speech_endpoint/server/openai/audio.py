@@ -87,6 +87,8 @@ class Diarization:
             if response_format == "rttm":
                 text = rttm(sorted(named.speaker_turns, key=lambda turn: turn.start))
                 response = Response(text, media_type=CONTENT_TYPES["rttm"])
+                if transcript.warnings:
+                    response.headers["x-warnings"] = warnings_header(transcript.warnings)
             else:
                 answer = dict(openai.to_diarization_json(named))
                 response = JSONResponse(_with_warnings(answer, transcript.warnings))

@@ -9,6 +9,7 @@ from typing import Any
 
 from speech_endpoint.config import InferenceConfig
 from speech_endpoint.errors import InvalidRequest, quoted
+from speech_endpoint.parameters import NOT_GIVEN
 from speech_endpoint.server.openai.known_speakers import NAMES, REFERENCES, known_speakers
 from speech_endpoint.server.settings import ServerSettings
 
@@ -82,7 +83,8 @@ class Fields:
             else:
                 if name in fields.values:
                     fields.warn(f"{quoted(name, MAX_NAMED)}: given more than once; the last counts")
-                fields.values[name] = value
+                is_null = name != "prompt" and value.strip().lower() in NOT_GIVEN
+                fields.values[name] = "" if is_null else value
         if nested:
             fields.values["chunking_strategy"] = json.dumps(nested)
         return fields

@@ -33,6 +33,11 @@ def test_a_track_that_starts_late_is_heard_late(movie: Movie, speech: Waveform) 
     assert not waveform[: 4 * SAMPLE_RATE_HZ].any() and warnings == []
 
 
+def test_a_piece_of_a_live_stream_is_as_long_as_itself(movie: Movie, speech: Waveform) -> None:
+    (waveform,), _ = heard(movie([(20_000.0, speech)]), max_audio_s=60)
+    assert len(waveform) == pytest.approx(len(speech), abs=SAMPLE_RATE_HZ // 20)
+
+
 def test_a_gap_in_the_packets_is_silence_of_its_length(movie: Movie, speech: Waveform) -> None:
     half = len(speech) // 2
     again_s = half / SAMPLE_RATE_HZ + 10.0

@@ -38,6 +38,13 @@ def test_nothing_but_a_file_is_enough() -> None:
     assert options.granularities == {"segment"} and options.config.diarize is False
 
 
+@pytest.mark.parametrize("null", ["", "null", "None"])
+def test_what_is_null_has_its_default(null: str) -> None:
+    names = ("num_speakers", "max_speakers", "diarize", "stream", "response_format", "translate")
+    assert read(*((name, null) for name in names)) == read()
+    assert read(("language", "de"), ("language", null)).config.language is None
+
+
 def test_a2_both_spellings_of_lists_and_objects_are_read() -> None:
     for name in ("timestamp_granularities", "timestamp_granularities[]"):
         assert read((name, "word"), (name, "segment")).granularities == {"word", "segment"}
