@@ -113,6 +113,8 @@ class Scheduler:
         self._diarization = Share(DIARIZATION_SHARE)
         self._done_s = 0.0
         """Audio that this turn has done."""
+        self._wordless_s = 0.0
+        """What this turn took for who wants no words: it tells nothing of how fast these come."""
         self._n_failed_steps = 0
 
     @property
@@ -153,8 +155,9 @@ class Scheduler:
             self._step()
         if self._diarizing and (self._diarization.is_due or not self.engine.busy):
             self._diarize_one()
-        self.backlog.measure(self._done_s, time.perf_counter() - started)
-        self._done_s = 0.0
+        spent_s = time.perf_counter() - started - self._wordless_s
+        self.backlog.measure(self._done_s, spent_s)
+        self._done_s = self._wordless_s = 0.0
 
     def _open_coming(self) -> None:
         """Open a job, and short ones besides until the engine has windows to begin together."""
@@ -201,7 +204,10 @@ class Scheduler:
         work, units = self._diarizing.popleft()
         started = time.perf_counter()
         unit = self._guarded(work, lambda: _next(units))
-        self._diarization.spend(time.perf_counter() - started)
+        spent_s = time.perf_counter() - started
+        self._diarization.spend(spent_s)
+        if work.handle.request.wants == "speakers":
+            self._wordless_s = spent_s
         if unit is not None and not unit.is_last:
             self._diarizing.append((work, units))
         else:

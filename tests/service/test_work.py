@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
+import pytest
 from jobs import WISHES, begin, new_scheduler, run
 
 from speech_endpoint.audio.peaks import PEAKS_PER_SECOND
@@ -23,6 +25,19 @@ def test_who_wants_speakers_only_gets_those_of_the_transcript_without_a_step(
         (t.start, t.end) for t in expected
     ]
     assert transcript.text == "" and scheduler.engine.totals.steps == 0
+
+
+def test_who_wants_speakers_only_makes_words_seem_no_slower(
+    pipeline: SpeechPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By how fast words come, others are told how long they would wait, and refused."""
+    scheduler = new_scheduler(pipeline)
+    measured_s: list[float] = []
+    monkeypatch.setattr(scheduler.backlog, "measure", lambda _, work_s: measured_s.append(work_s))
+    _, work = begin(scheduler, replace(WISHES["with speakers"](), wants="speakers"))
+    started = time.perf_counter()
+    run(scheduler)
+    assert sum(measured_s) + work.diarization_s <= time.perf_counter() - started
 
 
 def test_who_wants_the_language_only_gets_it_for_one_window(pipeline: SpeechPipeline) -> None:
