@@ -12,7 +12,7 @@ import numpy as np
 from speech_endpoint.audio.decoding import pcm
 from speech_endpoint.audio.decoding.container import NotAContainer, Undecodable, open_container
 from speech_endpoint.audio.decoding.formats import LENGTH_IN_HEADER
-from speech_endpoint.audio.decoding.headers import stated_duration_s
+from speech_endpoint.audio.decoding.headers import share_of_wav, stated_duration_s
 from speech_endpoint.audio.decoding.mixing import ChannelPowers, Remedy, Weights
 from speech_endpoint.audio.decoding.rendering import (
     ROUNDING_S,
@@ -132,6 +132,7 @@ class FileDecoder:
             track.render(renderer)
         track.check_damage(renderer.position_s)
         self._check_complete(stated_s, renderer.position_s)
+        self._warn_of_cut(share_of_wav(piece), renderer.position_s)
         return renderer, track
 
     def _stream(self, container: Any, number: int) -> Any:
@@ -196,6 +197,15 @@ class FileDecoder:
                 "unreadable",
                 f"the audio is cut short: its header promises {length_s:.1f} s, "
                 f"{decoded_s:.1f} s are there",
+            )
+
+    def _warn_of_cut(self, share: float, decoded_s: float) -> None:
+        """As `_check_complete`, of headers that recorders write before they know."""
+        stated_s = decoded_s / share if share else 0.0
+        if share < MIN_COMPLETE_SHARE and stated_s - decoded_s > 1:
+            self._warn(
+                f"the audio may be cut short: its header promises {stated_s:.1f} s, "
+                f"{decoded_s:.1f} s are there"
             )
 
     def _decode_pcm(self, piece: memoryview) -> None:

@@ -16,6 +16,7 @@ MPEG_SAMPLE_RATES_HZ = {
 """By the version bits of an MPEG audio frame: 1, 2, 2.5."""
 MPEG_1 = 3
 MONO = 3
+MIN_UNKNOWN_WAV_BYTES = 0x7FFF0000
 EBML = b"\x1a\x45\xdf\xa3"
 
 
@@ -28,6 +29,24 @@ def stated_duration_s(payload: memoryview) -> float | None:
     if bytes(payload[start : start + 4]) == b"fLaC":
         return _flac_duration_s(bytes(payload[start : start + 42]))
     return _mp3_duration_s(bytes(payload[start : start + 256]))
+
+
+def share_of_wav(payload: memoryview) -> float:
+    """How much of the samples that a WAV's header states is there; 1 of anything else.
+
+    Who writes to a pipe knows no size, and states none, or the largest there is.
+    """
+    at, head = 12, bytes(payload[:12])
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return 1.0
+    while at + 8 <= len(payload):
+        name, size = struct.unpack_from("<4sI", payload, at)
+        at += 8
+        if name == b"data":
+            is_stated = 0 < size < MIN_UNKNOWN_WAV_BYTES
+            return min(1.0, (len(payload) - at) / size) if is_stated else 1.0
+        at += size + size % 2
+    return 1.0
 
 
 def _end_of_id3(payload: memoryview) -> int:

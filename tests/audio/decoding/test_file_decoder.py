@@ -128,6 +128,19 @@ def test_a_rate_that_changes_is_followed(mp3: Callable[..., bytes], speech: Wave
     assert warnings == []
 
 
+@pytest.mark.parametrize("stated", [None, 0, 0xFFFFFFFF, 0x7FFFFFFF])
+def test_a_wav_of_which_half_is_missing_is_said_to_be_cut_if_its_size_is_known(
+    wav: Wav, speech: Waveform, stated: int | None
+) -> None:
+    payload = bytearray(wav(speech))
+    if stated is not None:
+        payload[40:44] = stated.to_bytes(4, "little")
+    _, whole = heard(bytes(payload))
+    (waveform,), warnings = heard(bytes(payload[: len(payload) // 2]))
+    assert len(waveform) == pytest.approx(len(speech) / 2, rel=0.01) and not whole
+    assert ["cut short" in warning for warning in warnings] == ([True] if stated is None else [])
+
+
 def test_joined_files_are_all_heard(wav: Wav, speech: Waveform) -> None:
     rates = [np.interp(np.arange(0, len(speech), 2), np.arange(len(speech)), speech), speech]
     joined = wav(rates[0], 8_000) + wav(rates[1], 16_000) + wav(np.stack([speech, speech]))
