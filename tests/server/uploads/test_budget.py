@@ -29,6 +29,38 @@ def test_who_finds_no_memory_is_refused_and_told_when_to_come_back() -> None:
     asyncio.run(scenario())
 
 
+def test_small_bodies_wait_for_no_large_one() -> None:
+    """Two slow uploads of most of the memory, and one that waits for them."""
+
+    async def scenario() -> None:
+        budget = UploadBudget(6400, patience_s=30)
+        accounts = [budget.account() for _ in range(4)]
+        await accounts[0].take(3400)
+        large = [asyncio.ensure_future(account.take(2900)) for account in accounts[1:3]]
+        await asyncio.sleep(0)
+        for _ in range(20):
+            with budget.account() as small:
+                await asyncio.wait_for(small.take(100), timeout=5)
+        assert not any(taking.done() for taking in large)
+        accounts[0].keep(0)
+        await large[0]
+        assert budget.used_bytes == 2900
+        accounts[1].keep(0)
+        await large[1]
+
+    asyncio.run(scenario())
+
+
+def test_one_body_may_have_all_the_memory() -> None:
+    async def scenario() -> None:
+        budget = UploadBudget(100, patience_s=0.01)
+        with budget.account() as only:
+            await only.take(100)
+            assert budget.used_bytes == 100
+
+    asyncio.run(scenario())
+
+
 def test_who_waits_gets_what_others_give_back_in_order() -> None:
     async def scenario() -> None:
         budget = UploadBudget(100, patience_s=30)
