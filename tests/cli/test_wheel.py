@@ -72,6 +72,14 @@ def test_help_and_an_endpoint_need_none_of_the_heavy_packages(
     with stand_in(Answer(200, ANSWER)) as server:
         done = _speech(installed, "transcribe", recording, "--endpoint", server.url)
     assert done.stdout.endswith("SPEAKER_00: Hello.\n"), done.stderr
+    verbose = {
+        "language": "english",
+        "duration": 1.0,
+        "segments": [{"start": 0.0, "end": 1.0, "text": " Hello.", "speaker": "A"}],
+    }
+    with stand_in(Answer(200, verbose)) as server:
+        done = _speech(installed, "transcribe", recording, "--openai", "--endpoint", server.url)
+    assert done.stdout.endswith("A: Hello.\n"), done.stderr
 
 
 def test_what_is_missing_here_is_said_in_one_line(installed: Path, tmp_path: Path) -> None:

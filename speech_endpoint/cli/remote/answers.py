@@ -76,8 +76,8 @@ def _last_event(response: requests.Response, on_advance: OnAdvance) -> Answer:
             return Answer(response.url, OK, data)
         if kind == "error":
             error = json.loads(data)
-            is_final = not error.get("should_retry", True)
-            return Answer(response.url, int(error["status"]), data, is_final=is_final)
+            status = int(error["status"])
+            return Answer(response.url, status, data, is_final=error.get("should_retry") is False)
         fields = json.loads(data)
         if kind == "segment":
             on_advance(Advance(reached.done_s, reached.duration_s, fields["text"]))

@@ -134,8 +134,11 @@ def _segment(part: Mapping[str, Any], words: Sequence[Mapping[str, Any]]) -> Seg
 
 
 def _code(language: str | None) -> str | None:
-    """Of a language that servers call by its English name, or by a name of their own."""
+    """Of a language that servers call by its English name; as they call it, if it is another.
+
+    Whisper's names are with transformers, which whoever works at an endpoint may not have.
+    """
     try:
         return language_code(language or "")
-    except ValueError:
+    except (ImportError, ValueError):
         return language
