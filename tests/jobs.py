@@ -113,6 +113,19 @@ def new_scheduler(pipeline: SpeechPipeline) -> SchedulerWithInbox:
     return SchedulerWithInbox(pipeline)
 
 
+def cancel_one_of_two(
+    pipeline: SpeechPipeline, n_turns: int
+) -> tuple[SchedulerWithInbox, Work, Teller]:
+    """A scheduler of two jobs, the one that was cancelled after some turns, the other's teller."""
+    scheduler = new_scheduler(pipeline)
+    _, gone = begin(scheduler, WISHES["with speakers"]())
+    stays, _ = begin(scheduler, WISHES["prompted"]())
+    for _ in range(n_turns):
+        scheduler.turn()
+    scheduler.cancel(gone)
+    return scheduler, gone, stays
+
+
 def run(scheduler: SchedulerWithInbox) -> None:
     """Until all jobs are over."""
     while scheduler._works:

@@ -7,7 +7,7 @@ import itertools
 import weakref
 
 import pytest
-from jobs import WISHES, begin, new_scheduler, run, serve
+from jobs import WISHES, begin, cancel_one_of_two, new_scheduler, run, serve
 
 from speech_endpoint.pipeline import SpeechPipeline
 from speech_endpoint.service.events import Progress, Segments
@@ -56,12 +56,7 @@ def test_segments_and_progress_come_before_the_answer(pipeline: SpeechPipeline) 
 
 @pytest.mark.parametrize("n_turns", [0, 1, 2, 8])
 def test_a_job_that_is_cancelled_leaves_nothing(pipeline: SpeechPipeline, alone, n_turns) -> None:
-    scheduler = new_scheduler(pipeline)
-    _, gone = begin(scheduler, WISHES["with speakers"]())
-    stays, _ = begin(scheduler, WISHES["prompted"]())
-    for _ in range(n_turns):
-        scheduler.turn()
-    scheduler.cancel(gone)
+    scheduler, gone, stays = cancel_one_of_two(pipeline, n_turns)
     scheduler.cancel(gone)
     rows = {r.group.caller for r in scheduler.engine._decoding.values()}
     assert gone.caller not in rows

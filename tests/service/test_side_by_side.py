@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 import torch
-from jobs import WISHES, begin, new_scheduler, run, said, serve
+from jobs import WISHES, cancel_one_of_two, run, said, serve
 
 from speech_endpoint.diarization.diarizer import Diarizer
 from speech_endpoint.pipeline import SpeechPipeline
@@ -89,12 +89,7 @@ def test_a_stream_that_is_closed_gives_its_speakers_up(
 def test_a_job_that_is_cancelled_leaves_nothing(
     beside: SpeechPipeline, alone, n_turns: int
 ) -> None:
-    scheduler = new_scheduler(beside)
-    _, gone = begin(scheduler, WISHES["with speakers"]())
-    stays, _ = begin(scheduler, WISHES["prompted"]())
-    for _ in range(n_turns):
-        scheduler.turn()
-    scheduler.cancel(gone)
+    scheduler, gone, stays = cancel_one_of_two(beside, n_turns)
     audio = weakref.ref(gone._audio.channels)
     del gone
     run(scheduler)

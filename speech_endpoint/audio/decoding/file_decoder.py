@@ -190,23 +190,13 @@ class FileDecoder:
 
     def _check_complete(self, length_s: float | None, decoded_s: float) -> None:
         """Refuse an upload that broke off: half a conversation must not pass for the whole."""
-        if length_s is None:
-            return
-        if decoded_s < MIN_COMPLETE_SHARE * length_s and length_s - decoded_s > 1:
-            raise invalid_inputs(
-                "unreadable",
-                f"the audio is cut short: its header promises {length_s:.1f} s, "
-                f"{decoded_s:.1f} s are there",
-            )
+        if length_s is not None and (missing := _what_is_missing(length_s, decoded_s)):
+            raise invalid_inputs("unreadable", f"the audio is cut short: {missing}")
 
     def _warn_of_cut(self, share: float, decoded_s: float) -> None:
         """As `_check_complete`, of headers that recorders write before they know."""
-        stated_s = decoded_s / share if share else 0.0
-        if share < MIN_COMPLETE_SHARE and stated_s - decoded_s > 1:
-            self._warn(
-                f"the audio may be cut short: its header promises {stated_s:.1f} s, "
-                f"{decoded_s:.1f} s are there"
-            )
+        if share and (missing := _what_is_missing(decoded_s / share, decoded_s)):
+            self._warn(f"the audio may be cut short: {missing}")
 
     def _decode_pcm(self, piece: memoryview) -> None:
         why_not = pcm.why_not_pcm(piece)
@@ -220,6 +210,12 @@ class FileDecoder:
 
     def _warn(self, *warnings: str | None) -> None:
         self.warnings += [each for each in warnings if each and each not in self.warnings]
+
+
+def _what_is_missing(stated_s: float, decoded_s: float) -> str | None:
+    if decoded_s < MIN_COMPLETE_SHARE * stated_s and stated_s - decoded_s > 1:
+        return f"its header promises {stated_s:.1f} s, {decoded_s:.1f} s are there"
+    return None
 
 
 def is_audible(renderer: Renderer) -> bool:

@@ -17,6 +17,7 @@ MPEG_SAMPLE_RATES_HZ = {
 MPEG_1 = 3
 MONO = 3
 MIN_UNKNOWN_WAV_BYTES = 0x7FFF0000
+"""What pipes are given for a size is this much or more."""
 EBML = b"\x1a\x45\xdf\xa3"
 
 

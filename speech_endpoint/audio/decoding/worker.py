@@ -113,14 +113,13 @@ class Allowance:
     """
 
     def __init__(self, max_audio_s: float) -> None:
-        self._left_to_repeat_s = (MAX_PASSES - 1) * max_audio_s
+        self._max_repeated_s = (MAX_PASSES - 1) * max_audio_s
         self._position_s = self._repeated_s = 0.0
 
     def seconds(self, position_s: float) -> float:
         """From the start on, now that `position_s` seconds of the recording are decoded."""
-        again_s = min(self._left_to_repeat_s, max(0.0, self._position_s - position_s))
-        self._left_to_repeat_s -= again_s
-        self._repeated_s += again_s
+        again_s = max(0.0, self._position_s - position_s)
+        self._repeated_s = min(self._max_repeated_s, self._repeated_s + again_s)
         self._position_s = position_s
         return GRACE_S + (self._repeated_s + position_s) / MIN_PACE
 
